@@ -1,0 +1,4 @@
+//! Comes next.
+#![forbid(unsafe_code)]
+
+fn main() {}
