@@ -95,8 +95,12 @@ pub enum Request {
         /// Columns of character cells.
         cols: u16,
     },
-    /// No more bytes will come on standard input.
-    StdinEof,
+    /// Standard input ends after this many bytes in all. The count is there because the ports are not ordered
+    /// against each other: this message may overtake bytes still on their way on the stdio port.
+    StdinEof {
+        /// Bytes sent on the stdio port from the start of the VM to the end of standard input.
+        sent: u64,
+    },
     /// The host's wall clock now, in nanoseconds since 1970.
     WallClock {
         /// Nanoseconds since 1970.
