@@ -2,10 +2,13 @@
 
 use crate::error::{ElfError, Part};
 use crate::plan::FileRange;
+use alloc::vec::Vec;
+use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::header64::{Header, SIZEOF_EHDR};
 use goblin::elf::header::{
     EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, SELFMAG,
 };
+use goblin::elf::program_header::ProgramHeader;
 use goblin::elf::program_header::program_header64::SIZEOF_PHDR;
 
 /// How many bytes of a file's start [`program_headers_at`] and [`parse`](crate::parse) look at.
@@ -59,4 +62,22 @@ pub(crate) fn checked(head: &[u8], file_size: u64) -> Result<(Header, FileRange)
         return Err(ElfError::Truncated { part: Part::ProgramHeaders, end, file_size });
     }
     Ok((header, FileRange { offset, len }))
+}
+
+/// The header and the program headers, whose own fields are not checked.
+pub(crate) fn with_table(
+    head: &[u8],
+    table: &[u8],
+    file_size: u64,
+) -> Result<(Header, Vec<ProgramHeader>), ElfError> {
+    let (header, range) = checked(head, file_size)?;
+    let short = ElfError::Truncated {
+        part: Part::ProgramHeaders,
+        end: range.offset + range.len as u64,
+        file_size: range.offset + table.len() as u64,
+    };
+    let ctx = Ctx::new(Container::Big, Endian::Little);
+    let table = table.get(..range.len).ok_or(short)?;
+    let headers = ProgramHeader::parse(table, 0, range.len / SIZEOF_PHDR, ctx).map_err(|_| short)?;
+    Ok((header, headers))
 }

@@ -5,10 +5,8 @@ use crate::segment::{Protection, Segment};
 use crate::{PAGE_SIZE, header};
 use alloc::vec::Vec;
 use core::ops::Range;
-use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::ET_EXEC;
 use goblin::elf::header::header64::Header;
-use goblin::elf::program_header::program_header64::SIZEOF_PHDR;
 use goblin::elf::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader};
 
 /// Where a program may be placed.
@@ -95,16 +93,7 @@ impl Plan {
 /// # Errors
 /// The first thing that is wrong, in the order of the file.
 pub fn parse(head: &[u8], table: &[u8], file_size: u64) -> Result<Plan, ElfError> {
-    let (header, range) = header::checked(head, file_size)?;
-    let short = ElfError::Truncated {
-        part: Part::ProgramHeaders,
-        end: range.offset + range.len as u64,
-        file_size: range.offset + table.len() as u64,
-    };
-    let ctx = Ctx::new(Container::Big, Endian::Little);
-    let table = table.get(..range.len).ok_or(short)?;
-    let headers = ProgramHeader::parse(table, 0, range.len / SIZEOF_PHDR, ctx).map_err(|_| short)?;
-
+    let (header, headers) = header::with_table(head, table, file_size)?;
     let mut segments: Vec<(usize, Segment)> = Vec::new();
     for (index, entry) in headers.iter().enumerate().filter(|(_, entry)| entry.p_type == PT_LOAD) {
         segments.extend(Segment::new(index, entry, file_size)?.map(|segment| (index, segment)));
