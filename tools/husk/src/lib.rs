@@ -1,0 +1,4 @@
+//! The host side of Husk: what the `husk` command is made of, for use by it and by the project's own tools.
+#![forbid(unsafe_code)]
+
+pub mod image;
