@@ -1,4 +1,6 @@
-//! See the crate description in Cargo.toml.
+//! TCP/IP on smoltcp: interfaces, the flow table, the protocol half of sockets.
+//!
+//! Empty for now: the kernel has no network yet (docs/architecture.md).
 
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
