@@ -1,4 +1,8 @@
 //! The host side of Husk: what the `husk` command is made of, for use by it and by the project's own tools.
 #![forbid(unsafe_code)]
 
+pub mod bundle;
+pub mod closure;
+pub mod error;
 pub mod image;
+pub mod rules;
