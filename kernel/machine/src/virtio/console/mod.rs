@@ -1,0 +1,125 @@
+//! The driver of virtio console devices (virtio 1.2, section 5.3): one port, or many.
+
+mod control;
+mod control_queue;
+mod port;
+mod receive;
+mod send;
+
+pub(crate) use port::ConsolePort;
+
+use super::VirtioError;
+use super::transport::{Handler, Transport};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use control::HostEvent;
+use control_queue::ControlQueue;
+
+const F_MULTIPORT: u64 = 1 << 1;
+const CONFIG_MAX_NR_PORTS: usize = 4;
+
+const CONTROL_RECEIVE: u16 = 2;
+const CONTROL_SEND: u16 = 3;
+/// Ports above this number are not used: each costs two queues at boot.
+const MOST_PORTS: u32 = 4;
+/// Buffers of a page that wait for input, for each port: standard input and messages of the tool come in bulk, the others
+/// hardly ever.
+const RECEIVE_BUFFERS: [u16; MOST_PORTS as usize] = [2, 8, 1, 2];
+/// Buffers of a page that may be on their way to the host, for each port.
+const SEND_BUFFERS: u16 = 16;
+
+/// A console device with its ports.
+pub(crate) struct VirtioConsole {
+    ports: Vec<Arc<ConsolePort>>,
+    control: Option<ControlQueue>,
+    found: fn(Arc<ConsolePort>),
+}
+
+/// The queue that brings input of a port; the one after it takes output (section 5.3.2).
+fn receive_queue(port: u32) -> u16 {
+    // There are few ports.
+    let port = port as u16;
+    if port == 0 { 0 } else { 2 + 2 * port }
+}
+
+impl VirtioConsole {
+    /// Sets the device up and starts it. `found` is called for each port that the host announces, at once or later.
+    pub(crate) fn start(
+        mut transport: Transport,
+        found: fn(Arc<ConsolePort>),
+    ) -> Result<Arc<Self>, VirtioError> {
+        let multiport = transport.begin(F_MULTIPORT)? & F_MULTIPORT != 0;
+        let count =
+            if multiport { transport.config_u32(CONFIG_MAX_NR_PORTS).clamp(1, MOST_PORTS) } else { 1 };
+        let mut queues = Vec::new();
+        let mut ports = Vec::new();
+        for (number, buffers) in (0..count).zip(RECEIVE_BUFFERS) {
+            let receive = transport.queue(receive_queue(number), buffers.next_power_of_two())?;
+            let send = transport.queue(receive_queue(number) + 1, SEND_BUFFERS)?;
+            queues.extend([receive_queue(number), receive_queue(number) + 1]);
+            ports.push(Arc::new(ConsolePort::new(number, receive, send, buffers)));
+        }
+        let control = if multiport {
+            queues.extend([CONTROL_RECEIVE, CONTROL_SEND]);
+            let receive = transport.queue(CONTROL_RECEIVE, control_queue::ENTRIES)?;
+            let send = transport.queue(CONTROL_SEND, control_queue::ENTRIES)?;
+            Some(ControlQueue::new(receive, send)?)
+        } else {
+            None
+        };
+        let device = Arc::new(Self { ports, control, found });
+        // One interrupt for all queues: looking at an empty ring is a load from memory, while connecting a vector
+        // for each queue would cost boot time for all.
+        let handler: Handler = {
+            let device = device.clone();
+            Box::new(move || device.interrupt())
+        };
+        transport.connect(alloc::vec![(queues, handler)])?;
+        transport.finish();
+        match &device.control {
+            Some(control) => control.ready(),
+            None => {
+                let port = &device.ports[0];
+                port.announced();
+                port.host_opened(true);
+                (device.found)(port.clone());
+            }
+        }
+        Ok(device)
+    }
+
+    /// The host has taken what we sent, so it has said which ports there are: QEMU says it before it gives the buffer
+    /// of our message back. May be called with interrupts off.
+    pub(crate) fn settled(&self) -> bool {
+        self.control.as_ref().is_none_or(ControlQueue::all_sent)
+    }
+
+    /// Looks at all rings. Also called while booting, with interrupts off, to learn early which ports there are.
+    pub(crate) fn interrupt(&self) {
+        for port in &self.ports {
+            port.interrupt();
+        }
+        let Some(control) = &self.control else { return };
+        while let Some((number, event)) = control.next_event() {
+            let port = self.ports.iter().find(|port| port.number() == number);
+            let Some(port) = port else {
+                if matches!(event, HostEvent::Add) {
+                    log::warn!("virtio-serial: port {number} is not used: only 0 to {} are", MOST_PORTS - 1);
+                }
+                continue;
+            };
+            match event {
+                HostEvent::Add => {
+                    port.announced();
+                    control.accept(number);
+                    (self.found)(port.clone());
+                }
+                HostEvent::Open(open) => port.host_opened(open),
+                HostEvent::Remove => port.host_opened(false),
+                // The window's size comes over the control port, the name is not used: ports are known by number.
+                HostEvent::Other => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Output of one port.
+
+use super::super::queue::{Segment, VirtQueue};
+use crate::frame::{Frame, PAGE_SIZE};
+use alloc::vec::Vec;
+
+/// A buffer being filled.
+struct Staged {
+    frame: Frame,
+    len: usize,
+}
+
+/// The transmit queue and its buffers.
+///
+/// Bytes are copied into a buffer of a page, which goes to the device at once while there is room in the queue. When the host
+/// is slow, small writes gather in the last buffer. The device interrupts only if somebody waits.
+pub(super) struct Send {
+    queue: VirtQueue,
+    in_flight: Vec<Option<Frame>>,
+    staged: Option<Staged>,
+    /// The host has announced the port: before, it would throw away what it gets.
+    open: bool,
+    someone_waits: bool,
+}
+
+impl Send {
+    pub(super) fn new(mut queue: VirtQueue) -> Self {
+        queue.set_interrupts(false);
+        let in_flight = (0..queue.size()).map(|_| None).collect();
+        Self { queue, in_flight, staged: None, open: false, someone_waits: false }
+    }
+
+    /// The host takes output from here on.
+    pub(super) fn open(&mut self) {
+        self.open = true;
+        self.push();
+        self.queue.kick();
+    }
+
+    /// Gives the staged buffer to the device if there is room.
+    fn push(&mut self) {
+        if !self.open || self.queue.free() == 0 {
+            return;
+        }
+        let Some(Staged { frame, len }) = self.staged.take() else { return };
+        // At most a page.
+        let segment = Segment { address: frame.physical(), len: len as u32, device_writes: false };
+        if let Some(head) = self.queue.add(&[segment]) {
+            self.in_flight[usize::from(head)] = Some(frame);
+        }
+    }
+
+    /// Frees the buffers that the host has taken; true if there were any.
+    fn reap(&mut self) -> bool {
+        let mut any = false;
+        while let Some(used) = self.queue.pop() {
+            self.in_flight[usize::from(used.head)] = None;
+            any = true;
+        }
+        any
+    }
+
+    fn fill(&mut self, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while done < bytes.len() {
+            if self.staged.as_ref().is_some_and(|staged| staged.len == PAGE_SIZE) {
+                self.push();
+                if self.staged.is_some() {
+                    break;
+                }
+            }
+            if self.staged.is_none() {
+                let Ok(frame) = Frame::alloc_for_kernel() else { break };
+                self.staged = Some(Staged { frame, len: 0 });
+            }
+            let Some(staged) = &mut self.staged else { break };
+            let len = (bytes.len() - done).min(PAGE_SIZE - staged.len);
+            staged.frame.write(staged.len, &bytes[done..done + len]);
+            staged.len += len;
+            done += len;
+        }
+        self.push();
+        self.queue.kick();
+        done
+    }
+
+    /// Takes as much as there is room for.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
+        self.reap();
+        let mut done = self.fill(bytes);
+        if done < bytes.len() && self.wait() {
+            done += self.fill(&bytes[done..]);
+        }
+        done
+    }
+
+    /// Asks for an interrupt at the next change; true if there was a change already.
+    fn wait(&mut self) -> bool {
+        self.someone_waits = true;
+        self.queue.set_interrupts(true);
+        self.reap()
+    }
+
+    /// Looks at the ring after an interrupt; true if the port's listener should hear of it.
+    pub(super) fn interrupt(&mut self) -> bool {
+        if !self.reap() {
+            return false;
+        }
+        self.push();
+        self.queue.kick();
+        if !core::mem::take(&mut self.someone_waits) {
+            return false;
+        }
+        self.queue.set_interrupts(false);
+        true
+    }
+
+    fn has_room(&self) -> bool {
+        self.staged.as_ref().is_none_or(|staged| staged.len < PAGE_SIZE)
+            || (self.open && self.queue.free() > 0)
+    }
+
+    /// A write would take something.
+    pub(super) fn can_write(&mut self) -> bool {
+        self.has_room() || {
+            self.reap();
+            self.has_room() || (self.wait() && self.has_room())
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.staged.is_none() && self.in_flight.iter().all(Option::is_none)
+    }
+
+    /// The host has taken everything.
+    pub(super) fn is_flushed(&mut self) -> bool {
+        self.reap();
+        self.push();
+        self.queue.kick();
+        self.is_empty()
+            || (self.wait() && {
+                self.push();
+                self.queue.kick();
+                self.is_empty()
+            })
+    }
+}

@@ -1,0 +1,137 @@
+//! Finding the devices of a PC-like virtual machine and starting their drivers.
+//!
+//! Every access to a device's registers is an exit to the monitor, so only what is needed is looked at: if the command line
+//! names virtio devices (microvm, Firecracker) that is all there is; else bus 0 of PCI is walked (q35).
+
+mod io_apic;
+mod lines;
+mod pci;
+pub(crate) mod rtc;
+mod uart;
+
+use super::{boot, kernel_map, layout, time};
+use crate::acpi::{self, Platform};
+use crate::devices::{add_block, add_port};
+use crate::port::Port;
+use crate::random;
+use crate::sync::Once;
+use crate::virtio::block::VirtioBlock;
+use crate::virtio::command_line::mmio_devices;
+use crate::virtio::console::{ConsolePort, VirtioConsole};
+use crate::virtio::entropy::VirtioEntropy;
+use crate::virtio::mmio::Mmio;
+use crate::virtio::registers::Registers;
+use crate::virtio::transport::{Interface, Transport};
+use crate::virtio::{VirtioError, device_type};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+
+/// A virtio device that was found: its type, and the transport or why there is none.
+type Found = (u32, Result<Transport, VirtioError>);
+
+/// How long to wait for the console device to say which ports it has. QEMU answers within the exit that asks, or some
+/// microseconds later.
+const CONSOLE_PATIENCE_NS: u64 = 20_000_000;
+
+/// Finds the devices and starts them. Interrupts are off and stay off.
+pub(crate) fn init() {
+    let mut found: Vec<Found> = mmio_devices(boot::command_line())
+        .filter_map(|device| {
+            let registers = map(device.base, usize::try_from(device.len).ok()?);
+            let (kind, mmio) = Mmio::probe(registers)?;
+            let lines = Box::new(lines::Pin::new(device.irq));
+            Some((kind, mmio.map(|mmio| Transport::new(Interface::Mmio(mmio), lines))))
+        })
+        .collect();
+    if found.is_empty() {
+        found = pci::find(platform().and_then(|platform| platform.ecam));
+    }
+    let mut disks = (b'a'..=b'z').map(char::from);
+    let mut console = None;
+    for (kind, transport) in found {
+        let started = transport.and_then(|transport| match kind {
+            device_type::BLOCK => {
+                let name = disks.next().map_or_else(Default::default, |letter| format!("vd{letter}"));
+                VirtioBlock::start(transport, name).map(|disk| add_block(disk))
+            }
+            device_type::CONSOLE if console.is_none() => {
+                VirtioConsole::start(transport, port_found).map(|device| console = Some(device))
+            }
+            device_type::ENTROPY => VirtioEntropy::start(transport).map(|device| {
+                random::set_source(Box::new(move || device.ask()));
+            }),
+            _ => {
+                log::info!("virtio: no driver for a device of type {kind}");
+                Ok(())
+            }
+        });
+        if let Err(error) = started {
+            log::error!("virtio: device of type {kind}: {error}");
+        }
+    }
+    if let Some(console) = console {
+        let deadline = time::monotonic_ns() + CONSOLE_PATIENCE_NS;
+        while !console.settled() && time::monotonic_ns() < deadline {
+            core::hint::spin_loop();
+        }
+        console.interrupt();
+    }
+}
+
+fn port_found(port: Arc<ConsolePort>) {
+    add_port(port.number(), port);
+}
+
+/// The first serial line.
+pub(crate) fn serial_port() -> Option<Arc<dyn Port>> {
+    uart::open()
+}
+
+/// What the ACPI tables say; `None` if the machine has none. Read when first asked for.
+pub(crate) fn platform() -> Option<&'static Platform> {
+    static PLATFORM: Once<Option<Platform>> = Once::new();
+    let read = || {
+        let rsdp = boot::rsdp().or_else(|| acpi::find_rsdp(&read_physical))?;
+        acpi::read(rsdp, &read_physical)
+    };
+    PLATFORM.call_once(read).as_ref()
+}
+
+/// The port of the PM1a control register and the value that switches the machine off (ACPI 6.5, section 4.8.3.2.1).
+pub(crate) fn soft_off() -> Option<(u16, u16)> {
+    const SLEEP_ENABLE: u16 = 1 << 13;
+    let fadt = platform()?.fadt.as_ref()?;
+    let sleep_type = acpi::s5_sleep_type(fadt, &read_physical)?;
+    (fadt.pm1a_control != 0).then_some((fadt.pm1a_control, u16::from(sleep_type & 7) << 10 | SLEEP_ENABLE))
+}
+
+/// Whether it is worth looking for ACPI tables: not where the monitor named the devices and gave no root pointer.
+fn has_tables() -> bool {
+    boot::rsdp().is_some() || mmio_devices(boot::command_line()).next().is_none()
+}
+
+/// Reads memory below 4 GiB, where firmware keeps its tables.
+fn read_physical(address: u64, buffer: &mut [u8]) -> bool {
+    if address.checked_add(buffer.len() as u64).is_none_or(|end| end > 4 << 30) {
+        return false;
+    }
+    let start = layout::phys_to_virt(address);
+    for (i, byte) in buffer.iter_mut().enumerate() {
+        // SAFETY: all addresses below 4 GiB are in the direct map; bytes that firmware wrote are plain memory, and
+        // whatever else is there can be read as bytes without harm in a virtual machine.
+        *byte = unsafe { start.add(i).read_volatile() };
+    }
+    true
+}
+
+/// Maps registers of a device.
+fn map(physical: u64, len: usize) -> Registers {
+    let start = kernel_map::map_mmio(physical, len);
+    let Some(start) = NonNull::new(start) else { unreachable!("device registers mapped at address 0") };
+    // SAFETY: `map_mmio` mapped the whole range, for ever, as device registers; physical addresses of registers are
+    // aligned to far more than 8 bytes.
+    unsafe { Registers::new(start, len) }
+}
