@@ -156,8 +156,11 @@ __attribute__((unused)) static const char *tst_errno(int number)
 		tst_must;                                                               \
 	})
 
-/* A pointer that no mapping has: for EFAULT. */
-#define TST_BAD ((void *)0x10)
+/* A pointer that no mapping has, for EFAULT, and a negative number; volatile, as compilers would know better. */
+static void *volatile tst_bad __attribute__((unused)) = (void *)0x10;
+static volatile int tst_minus __attribute__((unused)) = -1;
+#define TST_BAD tst_bad
+#define TST_MINUS tst_minus
 #define TST_PAGE 4096UL
 
 /* Removes a directory and all in it, without following symbolic links. */
