@@ -1,0 +1,32 @@
+//! The clocks.
+
+use crate::arch::time;
+
+/// Nanoseconds since the kernel was entered. Never goes backwards.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    time::monotonic_ns()
+}
+
+/// Nanoseconds since 1970.
+#[must_use]
+pub fn realtime_ns() -> u64 {
+    time::realtime_ns()
+}
+
+/// Sets the wall clock, in nanoseconds since 1970.
+pub fn set_realtime_ns(now: u64) {
+    time::set_realtime_ns(now);
+}
+
+/// What the clock's frequency is known from, by Linux's names: `tsc` or `kvm-clock`.
+#[must_use]
+pub fn clock_source() -> &'static str {
+    time::clock_source()
+}
+
+/// Frequency of the CPU's time-stamp counter in kHz.
+#[must_use]
+pub fn cpu_khz() -> u64 {
+    time::cpu_khz()
+}

@@ -1,0 +1,237 @@
+//! From the entry point to a machine that works: what the monitor tells, and the order in which things start.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use spin::Once;
+
+use super::layout::{DIRECT_MAP_LEN, phys_to_virt};
+use super::{cpu, kernel_map, percpu, serial, symbols};
+
+/// A range of physical addresses, the end not included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Range {
+    /// First byte.
+    pub(crate) start: u64,
+    /// Byte after the last.
+    pub(crate) end: u64,
+}
+
+/// `struct hvm_start_info`, version 1 (Xen's `public/arch-x86/hvm/start_info.h`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct StartInfo {
+    magic: u32,
+    version: u32,
+    flags: u32,
+    nr_modules: u32,
+    modlist_paddr: u64,
+    cmdline_paddr: u64,
+    rsdp_paddr: u64,
+    memmap_paddr: u64,
+    memmap_entries: u32,
+    reserved: u32,
+}
+
+/// `struct hvm_modlist_entry`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct ModuleEntry {
+    paddr: u64,
+    size: u64,
+    cmdline_paddr: u64,
+    reserved: u64,
+}
+
+/// `struct hvm_memmap_table_entry`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct MemoryMapEntry {
+    addr: u64,
+    size: u64,
+    kind: u32,
+    reserved: u32,
+}
+
+const START_INFO_MAGIC: u32 = 0x336e_c578;
+const MEMORY_USABLE: u32 = 1;
+const MAX_RANGES: usize = 64;
+const MAX_MODULES: usize = 4;
+const MAX_COMMAND_LINE: usize = 4096;
+/// The first megabyte stays free: the BIOS's data, and start code for other CPUs.
+const LOW_MEMORY_END: u64 = 1 << 20;
+
+/// What was found out from the start info; fixed from early boot on.
+struct Found {
+    usable: [Range; MAX_RANGES],
+    usable_count: usize,
+    memory_bytes: u64,
+    modules: [Range; MAX_MODULES],
+    module_count: usize,
+    rsdp: u64,
+    command_line: [u8; MAX_COMMAND_LINE],
+    command_line_len: usize,
+}
+
+static FOUND: Once<Found> = Once::new();
+static START_INFO: AtomicU64 = AtomicU64::new(0);
+
+unsafe extern "Rust" {
+    /// Defined by `entry!` in the image.
+    safe fn husk_main() -> !;
+}
+
+/// Called by the entry code, on the boot stack, in long mode, interrupts off.
+pub(crate) extern "C" fn rust_entry(start_info: u64) -> ! {
+    START_INFO.store(start_info, Ordering::Relaxed);
+    husk_main()
+}
+
+/// Everything that needs no allocated memory: the CPU's state, traps, the memory map, the kernel's page tables, the clock.
+pub(crate) fn init_early() {
+    percpu::init_boot_cpu();
+    super::idt::init();
+    serial::init();
+    cpu::init();
+    let found = FOUND.call_once(|| read_start_info(START_INFO.load(Ordering::Relaxed)));
+    serial::init_logger(option(command_line(), "log").and_then(|level| level.parse().ok()).unwrap_or(1));
+    kernel_map::init(&found.usable[..found.usable_count]);
+    symbols::init();
+    super::fpu::init();
+    super::syscall::init();
+    super::apic::init();
+    super::time::init();
+}
+
+/// Free physical memory: page aligned, without the kernel image, the boot modules and the first megabyte.
+pub(crate) fn usable_memory() -> &'static [Range] {
+    FOUND.get().map_or(&[], |found| &found.usable[..found.usable_count])
+}
+
+/// Bytes of RAM in the machine, used or not.
+pub(crate) fn memory_bytes() -> u64 {
+    FOUND.get().map_or(0, |found| found.memory_bytes)
+}
+
+/// Physical address of ACPI's root pointer, if the monitor gave one.
+pub(crate) fn rsdp() -> Option<u64> {
+    FOUND.get().map(|found| found.rsdp).filter(|rsdp| *rsdp != 0)
+}
+
+/// The kernel's command line. Bytes that are not UTF-8 end it.
+pub(crate) fn command_line() -> &'static str {
+    let Some(found) = FOUND.get() else { return "" };
+    let bytes = &found.command_line[..found.command_line_len];
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
+    }
+}
+
+/// The value of the last `name=value` in a command line.
+pub(crate) fn option<'a>(command_line: &'a str, name: &str) -> Option<&'a str> {
+    let mut words = command_line.split_ascii_whitespace().rev();
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The boot modules' bytes.
+pub(crate) fn modules() -> impl Iterator<Item = &'static [u8]> {
+    let modules = FOUND.get().map_or(&[][..], |found| &found.modules[..found.module_count]);
+    modules.iter().map(|range| {
+        let len = usize::try_from(range.end - range.start).unwrap_or(0);
+        // SAFETY: the range is RAM (checked against the memory map), is in the direct map, and was taken out of the
+        // usable memory, so nothing else ever writes it.
+        unsafe { core::slice::from_raw_parts(phys_to_virt(range.start), len) }
+    })
+}
+
+/// Reads a plain structure from physical memory.
+fn read_physical<T: Copy>(physical: u64) -> T {
+    assert!(physical != 0 && physical < 4 << 30, "boot information beyond 4 GiB");
+    // SAFETY: the low 4 GiB are mapped since the entry code; T is one of the plain integer structures above, for
+    // which any bytes are a value; nothing writes there now.
+    unsafe { phys_to_virt(physical).cast::<T>().read_unaligned() }
+}
+
+fn read_start_info(physical: u64) -> Found {
+    let info: StartInfo = read_physical(physical);
+    assert!(info.magic == START_INFO_MAGIC, "not booted by PVH: bad magic {:#x}", info.magic);
+    assert!(info.version >= 1, "PVH start info of version 0 has no memory map");
+    let mut found = Found {
+        usable: [Range::default(); MAX_RANGES],
+        usable_count: 0,
+        memory_bytes: 0,
+        modules: [Range::default(); MAX_MODULES],
+        module_count: 0,
+        rsdp: info.rsdp_paddr,
+        command_line: [0; MAX_COMMAND_LINE],
+        command_line_len: 0,
+    };
+    if info.cmdline_paddr != 0 {
+        while found.command_line_len < MAX_COMMAND_LINE {
+            let byte = read_physical(info.cmdline_paddr + found.command_line_len as u64);
+            if byte == 0 {
+                break;
+            }
+            found.command_line[found.command_line_len] = byte;
+            found.command_line_len += 1;
+        }
+    }
+    let mut list = RangeList { ranges: &mut found.usable, count: 0 };
+    for index in 0..u64::from(info.memmap_entries.min(MAX_RANGES as u32)) {
+        let size = size_of::<MemoryMapEntry>() as u64;
+        let entry: MemoryMapEntry = read_physical(info.memmap_paddr + index * size);
+        if entry.kind == MEMORY_USABLE {
+            found.memory_bytes += entry.size;
+            list.add(entry.addr, entry.addr.saturating_add(entry.size));
+        }
+    }
+    for index in 0..info.nr_modules.min(MAX_MODULES as u32) {
+        let size = size_of::<ModuleEntry>() as u64;
+        let entry: ModuleEntry = read_physical(info.modlist_paddr + u64::from(index) * size);
+        let range = Range { start: entry.paddr, end: entry.paddr.saturating_add(entry.size) };
+        let in_memory =
+            list.ranges[..list.count].iter().any(|r| r.start <= range.start && range.end <= r.end);
+        assert!(in_memory, "a boot module lies outside the usable memory");
+        found.modules[found.module_count] = range;
+        found.module_count += 1;
+    }
+    for module in &found.modules[..found.module_count] {
+        list.remove(module.start, module.end);
+    }
+    list.remove(0, LOW_MEMORY_END);
+    let image = kernel_map::image();
+    list.remove(image.start, image.end);
+    list.remove(DIRECT_MAP_LEN, u64::MAX);
+    found.usable_count = list.count;
+    found
+}
+
+/// A list of ranges in page granularity.
+struct RangeList<'a> {
+    ranges: &'a mut [Range; MAX_RANGES],
+    count: usize,
+}
+
+impl RangeList<'_> {
+    /// Adds the whole pages of a range.
+    fn add(&mut self, start: u64, end: u64) {
+        let range =
+            Range { start: start.checked_next_multiple_of(4096).unwrap_or(u64::MAX), end: end & !4095 };
+        if range.start < range.end && self.count < MAX_RANGES {
+            self.ranges[self.count] = range;
+            self.count += 1;
+        }
+    }
+
+    /// Takes out every page that a range touches. If the list is full, the part behind the hole is lost.
+    fn remove(&mut self, start: u64, end: u64) {
+        let start = start & !4095;
+        let end = end.checked_next_multiple_of(4096).unwrap_or(u64::MAX);
+        let old = *self.ranges;
+        let count = core::mem::take(&mut self.count);
+        for range in &old[..count] {
+            self.add(range.start, range.end.min(start));
+            self.add(range.start.max(end), range.end);
+        }
+    }
+}

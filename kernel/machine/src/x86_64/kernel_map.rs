@@ -1,0 +1,213 @@
+//! The kernel half of the address space: direct map, image and device registers.
+//!
+//! All tables are static, except those of 2 MiB pages for memory above 4 GiB on a CPU that has no 1 GiB pages.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::boot::Range;
+use super::cpu;
+use super::layout::{DIRECT_MAP, KERNEL_BASE, MMIO_WINDOW, STACK_WINDOW, phys_to_virt};
+use crate::sync::SpinLock;
+
+/// Page-table entry bits (Intel SDM volume 3, 5.5.4).
+pub(crate) mod bits {
+    pub(crate) const PRESENT: u64 = 1;
+    pub(crate) const WRITE: u64 = 1 << 1;
+    pub(crate) const WRITE_THROUGH: u64 = 1 << 3;
+    pub(crate) const NO_CACHE: u64 = 1 << 4;
+    pub(crate) const LARGE: u64 = 1 << 7;
+    pub(crate) const GLOBAL: u64 = 1 << 8;
+    pub(crate) const NO_EXECUTE: u64 = 1 << 63;
+    pub(crate) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+}
+use bits::{ADDRESS, GLOBAL, LARGE, NO_CACHE, NO_EXECUTE, PRESENT, WRITE, WRITE_THROUGH};
+
+/// One page table.
+#[repr(C, align(4096))]
+struct Table([AtomicU64; 512]);
+
+impl Table {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 512])
+    }
+
+    /// Physical address of a table in the image.
+    fn physical(&'static self) -> u64 {
+        (&raw const *self) as u64 - KERNEL_BASE
+    }
+
+    fn set(&self, index: usize, entry: u64) {
+        self.0[index].store(entry, Ordering::Relaxed);
+    }
+}
+
+/// Tables of 4 KiB pages for the image: 8 MiB.
+const IMAGE_TABLES: usize = 4;
+/// Tables of 4 KiB pages for device registers: 16 MiB.
+const MMIO_TABLES: usize = 8;
+
+static ROOT: Table = Table::new();
+static DIRECT: Table = Table::new();
+/// 2 MiB pages of the low 4 GiB, where there are no 1 GiB pages.
+static DIRECT_LOW: [Table; 4] = [const { Table::new() }; 4];
+static IMAGE_1G: Table = Table::new();
+static IMAGE_2M: Table = Table::new();
+static IMAGE_4K: [Table; IMAGE_TABLES] = [const { Table::new() }; IMAGE_TABLES];
+static STACKS_1G: Table = Table::new();
+static MMIO_1G: Table = Table::new();
+static MMIO_2M: Table = Table::new();
+static MMIO_4K: [Table; MMIO_TABLES] = [const { Table::new() }; MMIO_TABLES];
+/// Pages given out in the window for device registers.
+static MMIO_USED: SpinLock<usize> = SpinLock::new(0);
+
+unsafe extern "C" {
+    static husk_image_start: u8;
+    static husk_image_end: u8;
+    static husk_text_start: u8;
+    static husk_text_end: u8;
+    static husk_rodata_start: u8;
+    static husk_rodata_end: u8;
+    static husk_symbols_start: u8;
+    static husk_symbols_end: u8;
+    static husk_data_start: u8;
+    static husk_data_end: u8;
+}
+
+/// Physical addresses of the image.
+pub(crate) fn image() -> Range {
+    let address = |symbol: *const u8| symbol as u64 - KERNEL_BASE;
+    Range { start: address(&raw const husk_image_start), end: address(&raw const husk_image_end) }
+}
+
+/// Whether an address is in the kernel's code.
+pub(crate) fn is_text(address: u64) -> bool {
+    (&raw const husk_text_start as u64..&raw const husk_text_end as u64).contains(&address)
+}
+
+/// Addresses of the section for symbols.
+pub(crate) fn symbols_section() -> (*const u8, usize) {
+    let start = &raw const husk_symbols_start;
+    (start, (&raw const husk_symbols_end) as usize - start as usize)
+}
+
+/// Physical address of the top-level table. Its entries from 256 on are for every address space, and do not change.
+pub(crate) fn root() -> u64 {
+    ROOT.physical()
+}
+
+/// Builds the tables and switches to them.
+pub(crate) fn init(memory: &[Range]) {
+    let no_execute = if cpu::features().no_execute { NO_EXECUTE } else { 0 };
+    let data = PRESENT | WRITE | GLOBAL | no_execute;
+    map_image(no_execute);
+    let top = memory.iter().map(|range| range.end).max().unwrap_or(0).max(4 << 30);
+    let giants = usize::try_from(top.div_ceil(1 << 30)).unwrap_or(512).min(512);
+    if cpu::features().gigabyte_pages {
+        for giant in 0..giants {
+            DIRECT.set(giant, (giant as u64) << 30 | LARGE | data);
+        }
+    } else {
+        for giant in 0..giants.min(DIRECT_LOW.len()) {
+            fill_2m(&DIRECT_LOW[giant], giant as u64, data);
+            DIRECT.set(giant, DIRECT_LOW[giant].physical() | PRESENT | WRITE);
+        }
+        assert!(
+            giants <= DIRECT_LOW.len() + HIGH_TABLES,
+            "more than {} GiB of memory need a CPU with 1 GiB pages",
+            DIRECT_LOW.len() + HIGH_TABLES
+        );
+        for giant in DIRECT_LOW.len()..giants {
+            let table = &DIRECT_HIGH[giant - DIRECT_LOW.len()];
+            fill_2m(table, giant as u64, data);
+            DIRECT.set(giant, table.physical() | PRESENT | WRITE);
+        }
+    }
+    for (index, table) in MMIO_4K.iter().enumerate() {
+        MMIO_2M.set(index, table.physical() | PRESENT | WRITE);
+    }
+    MMIO_1G.set(0, MMIO_2M.physical() | PRESENT | WRITE);
+    let slot = |address: u64| (address >> 39) as usize & 511;
+    ROOT.set(slot(DIRECT_MAP), DIRECT.physical() | PRESENT | WRITE);
+    ROOT.set(slot(STACK_WINDOW), STACKS_1G.physical() | PRESENT | WRITE);
+    ROOT.set(slot(MMIO_WINDOW), MMIO_1G.physical() | PRESENT | WRITE);
+    ROOT.set(slot(KERNEL_BASE), IMAGE_1G.physical() | PRESENT | WRITE);
+    // SAFETY: the tables map the running code, its data and stack (in the image) as before.
+    unsafe { cpu::write_cr3(root()) };
+    cpu::flush_global();
+}
+
+/// Tables for memory from 4 GiB on where there are no 1 GiB pages.
+const HIGH_TABLES: usize = 12;
+static DIRECT_HIGH: [Table; HIGH_TABLES] = [const { Table::new() }; HIGH_TABLES];
+
+fn fill_2m(table: &Table, giant: u64, data: u64) {
+    for index in 0..512 {
+        table.set(index as usize, giant << 30 | index << 21 | LARGE | data);
+    }
+}
+
+/// Maps the image page by page: code executable, constants read-only, data writable.
+fn map_image(no_execute: u64) {
+    let parts = [
+        (&raw const husk_text_start, &raw const husk_text_end, PRESENT | GLOBAL),
+        (&raw const husk_rodata_start, &raw const husk_rodata_end, PRESENT | GLOBAL | no_execute),
+        (&raw const husk_symbols_start, &raw const husk_symbols_end, PRESENT | GLOBAL | no_execute),
+        (&raw const husk_data_start, &raw const husk_data_end, PRESENT | WRITE | GLOBAL | no_execute),
+    ];
+    for (start, end, entry) in parts {
+        let first = (start as u64 - KERNEL_BASE) & !4095;
+        let last = (end as u64 - KERNEL_BASE).next_multiple_of(4096);
+        assert!(last <= (IMAGE_TABLES as u64) << 21, "the kernel image is larger than its page tables");
+        for physical in (first..last).step_by(4096) {
+            let page = (physical >> 12) as usize;
+            IMAGE_4K[page / 512].set(page % 512, physical | entry);
+        }
+    }
+    for (index, table) in IMAGE_4K.iter().enumerate() {
+        IMAGE_2M.set(index, table.physical() | PRESENT | WRITE);
+    }
+    IMAGE_1G.set((KERNEL_BASE >> 30) as usize & 511, IMAGE_2M.physical() | PRESENT | WRITE);
+}
+
+/// Maps device registers, uncached, for good. The address returned has the same offset in its page.
+///
+/// # Panics
+/// If 16 MiB of registers are mapped already.
+pub(crate) fn map_mmio(physical: u64, len: usize) -> *mut u8 {
+    let offset = (physical & 4095) as usize;
+    let pages = (offset + len).div_ceil(4096);
+    let mut used = MMIO_USED.lock();
+    let first = *used;
+    assert!(
+        first + pages <= MMIO_TABLES * 512,
+        "no room to map {len} bytes of device registers at {physical:#x}"
+    );
+    *used += pages;
+    let no_execute = if cpu::features().no_execute { NO_EXECUTE } else { 0 };
+    let entry = PRESENT | WRITE | NO_CACHE | WRITE_THROUGH | GLOBAL | no_execute;
+    for page in 0..pages {
+        let slot = first + page;
+        MMIO_4K[slot / 512].set(slot % 512, ((physical & !4095) + ((page as u64) << 12)) | entry);
+    }
+    (MMIO_WINDOW as usize + (first << 12) + offset) as *mut u8
+}
+
+/// The physical address behind a virtual one in the live page tables: for reading memory that may not be there.
+pub(crate) fn translate(address: u64) -> Option<u64> {
+    let mut table = cpu::read_cr3() & ADDRESS;
+    for level in (0..4).rev() {
+        let shift = 12 + 9 * level;
+        let index = (address >> shift) & 511;
+        // SAFETY: live page tables are in RAM, all of which is in the direct map.
+        let entry = unsafe { phys_to_virt(table + index * 8).cast::<u64>().read_volatile() };
+        if entry & PRESENT == 0 {
+            return None;
+        }
+        let inside = (1u64 << shift) - 1;
+        if level == 0 || entry & LARGE != 0 {
+            return Some((entry & ADDRESS & !inside) | (address & inside));
+        }
+        table = entry & ADDRESS;
+    }
+    None
+}

@@ -1,0 +1,146 @@
+//! One block a CPU, which GS points at while the CPU is in the kernel.
+//!
+//! The first fields are at fixed offsets: the entry code in `trap.rs`, `syscall.rs` and `user.rs` uses them.
+
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use super::cpu;
+use super::gdt::{Gdt, Tss};
+use crate::sync::level::Held;
+
+/// Bytes of each stack in the interrupt stack table.
+const IST_STACK_LEN: usize = 16 * 1024;
+
+/// The state of one CPU. Only that CPU touches it, except where said.
+#[repr(C)]
+pub(crate) struct PerCpu {
+    /// The register block of the user context that runs or ran last (`*mut UserRegs`).
+    pub(crate) context: AtomicU64,
+    /// Kernel stack pointer to return to when user mode is left.
+    pub(crate) kernel_stack: AtomicU64,
+    /// A place for one register in the entry code.
+    pub(crate) scratch: AtomicU64,
+    /// Address of the stack pointer for ring 0 in the TSS.
+    pub(crate) tss_rsp0: AtomicU64,
+    /// Address of this block.
+    pub(crate) own_address: AtomicPtr<PerCpu>,
+    /// Number of the CPU, from 0.
+    pub(crate) index: AtomicUsize,
+    /// The thread that runs: for the scheduler.
+    pub(crate) thread: AtomicPtr<()>,
+    /// FS base in the CPU, for user mode.
+    pub(crate) user_fs: AtomicU64,
+    /// GS base in the CPU, for user mode (`MSR_KERNEL_GS_BASE` while in the kernel).
+    pub(crate) user_gs: AtomicU64,
+    /// The save area of the floating-point state that is newer in the CPU's registers than in memory, or null.
+    pub(crate) fp_live: AtomicPtr<u8>,
+    /// Identity of the floating-point state that the registers hold; 0: of none.
+    pub(crate) fp_loaded: AtomicU64,
+    /// A panic began on this CPU.
+    pub(crate) panicking: AtomicBool,
+    held_locks: UnsafeCell<Held>,
+    gdt: UnsafeCell<Gdt>,
+    tss: UnsafeCell<Tss>,
+    ist_stacks: [UnsafeCell<IstStack>; 4],
+}
+
+// SAFETY: of the fields without interior synchronisation, gdt, tss and ist_stacks are written by `init` before the CPU runs
+// anything else, and after that only by the CPU itself; held_locks is reached only by `with_held_locks`, on the block's own CPU.
+unsafe impl Sync for PerCpu {}
+
+/// A stack for one kind of fault. Its last words hold the address of the CPU's block, because the entry code cannot trust
+/// GS then.
+#[repr(C, align(16))]
+struct IstStack {
+    bytes: [u8; IST_STACK_LEN],
+    percpu: u64,
+    unused: u64,
+}
+
+/// Offsets for the entry code.
+pub(crate) mod offset {
+    use super::{PerCpu, offset_of};
+    pub(crate) const CONTEXT: usize = offset_of!(PerCpu, context);
+    pub(crate) const KERNEL_STACK: usize = offset_of!(PerCpu, kernel_stack);
+    pub(crate) const SCRATCH: usize = offset_of!(PerCpu, scratch);
+    pub(crate) const TSS_RSP0: usize = offset_of!(PerCpu, tss_rsp0);
+    pub(crate) const OWN_ADDRESS: usize = offset_of!(PerCpu, own_address);
+}
+
+impl PerCpu {
+    const fn new() -> Self {
+        Self {
+            context: AtomicU64::new(0),
+            kernel_stack: AtomicU64::new(0),
+            scratch: AtomicU64::new(0),
+            tss_rsp0: AtomicU64::new(0),
+            own_address: AtomicPtr::new(core::ptr::null_mut()),
+            index: AtomicUsize::new(0),
+            thread: AtomicPtr::new(core::ptr::null_mut()),
+            user_fs: AtomicU64::new(0),
+            user_gs: AtomicU64::new(0),
+            fp_live: AtomicPtr::new(core::ptr::null_mut()),
+            fp_loaded: AtomicU64::new(0),
+            panicking: AtomicBool::new(false),
+            held_locks: UnsafeCell::new(Held::NONE),
+            gdt: UnsafeCell::new(Gdt::new()),
+            tss: UnsafeCell::new(Tss::new()),
+            ist_stacks: [const { UnsafeCell::new(IstStack { bytes: [0; IST_STACK_LEN], percpu: 0, unused: 0 }) };
+                4],
+        }
+    }
+}
+
+impl PerCpu {
+    /// Changes the record of locks held. `f` must not take a lock itself.
+    pub(crate) fn with_held_locks<R>(&self, f: impl FnOnce(&mut Held) -> R) -> R {
+        // SAFETY: only this CPU gets here (see `current`), no interrupt comes while the kernel runs, and
+        // `f` does not come back here, so the reference is the only one.
+        f(unsafe { &mut *self.held_locks.get() })
+    }
+}
+
+static BOOT_CPU: PerCpu = PerCpu::new();
+
+/// Fills the boot CPU's block and loads GS, GDT and TSS. Nothing that uses [`current`] may run before.
+pub(crate) fn init_boot_cpu() {
+    init(&BOOT_CPU, 0);
+}
+
+fn init(block: &'static PerCpu, index: usize) {
+    let address = (&raw const *block) as u64;
+    block.index.store(index, Ordering::Relaxed);
+    block.own_address.store((&raw const *block).cast_mut(), Ordering::Relaxed);
+    let tops = core::array::from_fn(|stack| {
+        let stack = block.ist_stacks[stack].get();
+        // SAFETY: this runs once a block, before the CPU uses it; the stack is part of the block.
+        unsafe {
+            (*stack).percpu = address;
+            (&raw const (*stack).percpu) as u64
+        }
+    });
+    // SAFETY: as above: nobody else has a reference to the block's GDT and TSS.
+    let (gdt, tss) = unsafe { (&mut *block.gdt.get(), &mut *block.tss.get()) };
+    tss.set_interrupt_stacks(tops);
+    block.tss_rsp0.store(tss.rsp0_address(), Ordering::Relaxed);
+    gdt.load(tss);
+    // SAFETY: GS then points at the block, as `current` expects; FS and the user's GS are zero, as the block says.
+    unsafe {
+        cpu::write_msr(cpu::MSR_GS_BASE, address);
+        cpu::write_msr(cpu::MSR_KERNEL_GS_BASE, 0);
+        cpu::write_msr(cpu::MSR_FS_BASE, 0);
+    }
+}
+
+/// The block of the CPU that this runs on. Kernel code is not pre-empted, so it stays so until the thread sleeps.
+pub(crate) fn current() -> &'static PerCpu {
+    let address: *const PerCpu;
+    // SAFETY: in the kernel GS points at a block that lives for ever, since `init_boot_cpu`; the read has no effect.
+    unsafe {
+        core::arch::asm!("mov {}, gs:[{}]", out(reg) address, const offset::OWN_ADDRESS,
+            options(nostack, preserves_flags, readonly));
+        &*address
+    }
+}

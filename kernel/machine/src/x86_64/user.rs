@@ -1,0 +1,270 @@
+//! Entering user mode and coming back, as a function call.
+//!
+//! `husk_enter_user` pushes the registers that a function must keep, notes the stack pointer in the CPU's block (and as the
+//! stack for interrupts from user mode), loads the program's registers and leaves by SYSRET or IRET. Every way back saves
+//! the program's registers to the same block and arrives at `husk_leave_user`, which returns.
+
+use alloc::sync::Arc;
+use core::arch::{asm, global_asm};
+use core::sync::atomic::Ordering;
+
+use super::fpu::FpState;
+use super::gdt::{USER_CS, USER_DS};
+use super::idt::vector;
+use super::percpu::{self, PerCpu, offset};
+use super::{cpu, fpu, irq, syscall};
+use crate::frame::OutOfMemory;
+use crate::paging::{PageTable, USER_END};
+use crate::user::{Access, BadFpState, Trap, UserRegs};
+
+/// Flags that a program may have: CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC, ID.
+const USER_FLAGS: u64 = 0x0025_0dd5;
+const FLAG_INTERRUPT: u64 = 1 << 9;
+const FLAG_ALWAYS: u64 = 1 << 1;
+/// With these, only IRET restores the state exactly (as in Linux).
+const FLAGS_NOT_FOR_SYSRET: u64 = 1 << 8 | 1 << 16;
+
+const PAGE_FAULT_PRESENT: u64 = 1;
+const PAGE_FAULT_WRITE: u64 = 1 << 1;
+const PAGE_FAULT_FETCH: u64 = 1 << 4;
+
+global_asm!(
+    r#"
+    .pushsection .text.husk_user, "ax"
+    .p2align 4
+    // rdi: the register block; esi: not zero for SYSRET. Returns the vector, or {syscall}, and the error code << 32.
+    .global husk_enter_user
+husk_enter_user:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rdi, %gs:{context}
+    movq %rsp, %gs:{kernel_stack}
+    movq %gs:{tss_rsp0}, %rax
+    movq %rsp, (%rax)
+    testl %esi, %esi
+    jnz 1f
+    pushq ${user_ds}
+    pushq 56(%rdi)
+    pushq 136(%rdi)
+    pushq ${user_cs}
+    pushq 128(%rdi)
+    movq 16(%rdi), %rcx
+    movq 88(%rdi), %r11
+    jmp 2f
+1:  movq 128(%rdi), %rcx
+    movq 136(%rdi), %r11
+2:  movq (%rdi), %rax
+    movq 8(%rdi), %rbx
+    movq 24(%rdi), %rdx
+    movq 48(%rdi), %rbp
+    movq 64(%rdi), %r8
+    movq 72(%rdi), %r9
+    movq 80(%rdi), %r10
+    movq 96(%rdi), %r12
+    movq 104(%rdi), %r13
+    movq 112(%rdi), %r14
+    movq 120(%rdi), %r15
+    testl %esi, %esi
+    movq 32(%rdi), %rsi
+    jnz 3f
+    movq 40(%rdi), %rdi
+    swapgs
+    iretq
+3:  movq 56(%rdi), %rsp
+    movq 40(%rdi), %rdi
+    swapgs
+    sysretq
+
+    .p2align 4
+    .global husk_leave_user
+husk_leave_user:
+    movq %gs:{kernel_stack}, %rsp
+    pushq $2                        // clears direction, alignment check, trap, nested task
+    popfq
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+    .popsection
+    "#,
+    context = const offset::CONTEXT,
+    kernel_stack = const offset::KERNEL_STACK,
+    tss_rsp0 = const offset::TSS_RSP0,
+    user_ds = const USER_DS,
+    user_cs = const USER_CS,
+    syscall = const syscall::SYSCALL,
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    fn husk_enter_user(regs: *mut UserRegs, sysret: u32) -> u64;
+}
+
+/// The registers of a user thread, and running it.
+pub struct UserContext {
+    /// General registers; free to change while the thread is not in [`run`](Self::run).
+    pub regs: UserRegs,
+    fp: FpState,
+}
+
+impl UserContext {
+    /// All registers zero, the floating-point state as at the start of a program, interrupts enabled.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if there is none for the floating-point state.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        let regs = UserRegs { rflags: FLAG_INTERRUPT | FLAG_ALWAYS, ..UserRegs::default() };
+        Ok(Self { regs, fp: FpState::new()? })
+    }
+
+    /// A copy, floating-point state included: for a new thread.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if there is none for the floating-point state.
+    pub fn try_clone(&mut self) -> Result<Self, OutOfMemory> {
+        Ok(Self { regs: self.regs, fp: self.fp.try_clone()? })
+    }
+
+    /// Enters user mode until something happens. Device and timer interrupts are handled inside; then it returns
+    /// [`Trap::Interrupt`], so that the caller can look for signals and give way to other threads.
+    ///
+    /// Flags that a program must not set are cleared. A `rip`, `fs_base` or `gs_base` that is not canonical gives
+    /// [`Trap::Exception`] with a general protection fault, as IRET or the load would.
+    pub fn run(&mut self, space: &Arc<PageTable>) -> Trap {
+        let regs = &mut self.regs;
+        if ![regs.rip, regs.fs_base, regs.gs_base].into_iter().all(is_canonical) {
+            return Trap::Exception { vector: vector::GENERAL_PROTECTION, error_code: 0 };
+        }
+        regs.rflags = regs.rflags & USER_FLAGS | FLAG_INTERRUPT | FLAG_ALWAYS;
+        space.activate();
+        let block = percpu::current();
+        self.fp.load(block);
+        load_bases(block, regs);
+        let sysret = regs.rcx == regs.rip
+            && regs.r11 == regs.rflags
+            && regs.rip < USER_END
+            && regs.rflags & FLAGS_NOT_FOR_SYSRET == 0;
+        // SAFETY: the page table, the floating-point state and the segment bases are this thread's; rip is canonical
+        // and the flags are allowed to a program, so neither SYSRET nor IRET can fault in the kernel. The
+        // registers live in `self`, which is borrowed until the return.
+        let outcome = unsafe { husk_enter_user(regs, u32::from(sysret)) };
+        save_bases(block, regs);
+        if outcome == syscall::SYSCALL {
+            return Trap::Syscall;
+        }
+        let (number, error_code) = (outcome as u8, outcome >> 32);
+        match number {
+            vector::PAGE_FAULT => Trap::PageFault {
+                addr: cpu::read_cr2(),
+                access: match error_code {
+                    code if code & PAGE_FAULT_FETCH != 0 => Access::Exec,
+                    code if code & PAGE_FAULT_WRITE != 0 => Access::Write,
+                    _ => Access::Read,
+                },
+                present: error_code & PAGE_FAULT_PRESENT != 0,
+            },
+            vector::DEBUG => Trap::Exception { vector: number, error_code: cpu::take_debug_status() },
+            number if number < vector::FIRST_INTERRUPT => Trap::Exception { vector: number, error_code },
+            number => {
+                irq::dispatch(number);
+                Trap::Interrupt
+            }
+        }
+    }
+
+    /// Bytes that [`fp_save`](Self::fp_save) writes: the XSAVE area in standard format for the features enabled, or
+    /// 512 on a CPU that has FXSAVE only.
+    #[must_use]
+    pub fn fp_len() -> usize {
+        fpu::area_len()
+    }
+
+    /// Writes the floating-point state in the standard XSAVE format (Intel SDM volume 1, 13.4), components in their
+    /// initial state written out.
+    ///
+    /// # Panics
+    /// If `out` is not [`fp_len`](Self::fp_len) bytes long.
+    pub fn fp_save(&mut self, out: &mut [u8]) {
+        self.fp.save_to(out);
+    }
+
+    /// Takes over a state that a program gave. 512 bytes are the x87 and SSE state; the rest is then initial.
+    ///
+    /// # Errors
+    /// [`BadFpState`] if the length is neither that nor [`fp_len`](Self::fp_len), or the CPU would refuse the contents:
+    /// reserved bits of MXCSR, features that are not enabled, reserved bytes of the header.
+    pub fn fp_restore(&mut self, bytes: &[u8]) -> Result<(), BadFpState> {
+        self.fp.restore_from(bytes)
+    }
+
+    /// Back to the state at the start of a program.
+    pub fn fp_reset(&mut self) {
+        self.fp.reset();
+    }
+}
+
+/// Whether bits 47 to 63 of an address are equal.
+fn is_canonical(address: u64) -> bool {
+    (address as i64) << 16 >> 16 == address as i64
+}
+
+/// Loads the segment bases that are not loaded already.
+fn load_bases(block: &PerCpu, regs: &UserRegs) {
+    if block.user_fs.load(Ordering::Relaxed) != regs.fs_base {
+        block.user_fs.store(regs.fs_base, Ordering::Relaxed);
+        // SAFETY: the kernel does not use FS; the address is canonical.
+        unsafe { cpu::write_msr(cpu::MSR_FS_BASE, regs.fs_base) };
+    }
+    if block.user_gs.load(Ordering::Relaxed) != regs.gs_base {
+        block.user_gs.store(regs.gs_base, Ordering::Relaxed);
+        // SAFETY: in the kernel, the user's GS base is in this register; the address is canonical.
+        unsafe { cpu::write_msr(cpu::MSR_KERNEL_GS_BASE, regs.gs_base) };
+    }
+}
+
+/// Where programs can change the bases themselves (FSGSBASE), reads them back.
+fn save_bases(block: &PerCpu, regs: &mut UserRegs) {
+    if !cpu::features().fsgsbase {
+        return;
+    }
+    // SAFETY: CR4.FSGSBASE is on. Between the SWAPGSs no memory is reached through GS, and only traps that do not
+    // rely on GS can happen: interrupts are off, and the instructions cannot fault.
+    unsafe {
+        asm!(
+            "rdfsbase {fs}",
+            "swapgs",
+            "rdgsbase {gs}",
+            "swapgs",
+            fs = out(reg) regs.fs_base,
+            gs = out(reg) regs.gs_base,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    block.user_fs.store(regs.fs_base, Ordering::Relaxed);
+    block.user_gs.store(regs.gs_base, Ordering::Relaxed);
+}
+
+/// AT_HWCAP: CPUID.1:EDX.
+#[must_use]
+pub fn hwcap() -> u64 {
+    u64::from(cpu::features().leaf1_edx)
+}
+
+/// AT_HWCAP2: bit 1 says that programs may use the FSGSBASE instructions.
+#[must_use]
+pub fn hwcap2() -> u64 {
+    u64::from(cpu::features().fsgsbase) << 1
+}
+
+/// The state components enabled in XCR0 (x87 and SSE on a CPU without XSAVE).
+#[must_use]
+pub fn xcr0() -> u64 {
+    fpu::enabled()
+}
