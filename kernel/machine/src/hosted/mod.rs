@@ -1,0 +1,27 @@
+//! The machine, simulated inside an ordinary process.
+//!
+//! - Memory is one block that the host commits as it is touched; frames, reference counts and page tables in it are managed by the same
+//!   code as on bare metal.
+//! - Copies to and from user memory walk the page table and honour protections.
+//! - Threads are the host's; user programs are closures ([`script`]).
+//! - Disks and ports are in memory: [`MemoryDisk`](crate::block::MemoryDisk), [`port_pair`].
+
+pub(crate) mod boot;
+pub(crate) mod cpu;
+pub(crate) mod devices;
+pub(crate) mod entropy;
+#[path = "../x86_64/entry.rs"]
+pub(crate) mod entry;
+pub(crate) mod memory;
+mod port_pair;
+pub(crate) mod power;
+pub(crate) mod thread;
+pub(crate) mod time;
+pub(crate) mod tlb;
+pub(crate) mod uaccess;
+pub(crate) mod user;
+
+pub(crate) use cpu::{cpu_count, cpu_index};
+pub use memory::{FrameLimit, limit_frames};
+pub use port_pair::{PortEnd, port_pair};
+pub use user::{script, script_traps};

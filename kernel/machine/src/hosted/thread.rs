@@ -1,0 +1,110 @@
+//! Threads of the host, with our tokens.
+
+use super::time::monotonic_ns;
+use super::user::{self, Script};
+use crate::frame::OutOfMemory;
+use crate::thread::token::{Sleep, Token};
+use std::boxed::Box;
+use std::string::String;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One thread; those that the host's test harness started get theirs when they first ask.
+pub(crate) struct Inner {
+    id: u64,
+    name: String,
+    sleep: Mutex<Sleep>,
+    wake: Condvar,
+    started_ns: u64,
+}
+
+pub(crate) type Handle = Arc<Inner>;
+
+std::thread_local! {
+    static CURRENT: Handle = Inner::new(std::thread::current().name().unwrap_or("host"));
+}
+
+impl Inner {
+    fn new(name: &str) -> Handle {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+            sleep: Mutex::new(Sleep::new()),
+            wake: Condvar::new(),
+            started_ns: monotonic_ns(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+pub(crate) fn current() -> Handle {
+    CURRENT.with(Arc::clone)
+}
+
+pub(crate) fn spawn(name: &str, f: Box<dyn FnOnce() + Send>) -> Result<Handle, OutOfMemory> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let script: Script = user::current_script();
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || {
+            user::set_current_script(script);
+            if sender.send(current()).is_ok() {
+                f();
+            }
+        })
+        .map_err(|_| OutOfMemory)?;
+    receiver.recv().map_err(|_| OutOfMemory)
+}
+
+pub(crate) fn park(token: Token, deadline_ns: Option<u64>) -> bool {
+    let me = current();
+    let mut sleep = me.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+    while !sleep.take_or_sleep(token) {
+        let Some(deadline_ns) = deadline_ns else {
+            sleep = me.wake.wait(sleep).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let now = monotonic_ns();
+        if now >= deadline_ns {
+            sleep.time_out();
+            return false;
+        }
+        let timeout = Duration::from_nanos(deadline_ns - now);
+        sleep = me.wake.wait_timeout(sleep, timeout).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    true
+}
+
+pub(crate) fn unpark(thread: &Handle, token: Token) {
+    if thread.sleep.lock().unwrap_or_else(PoisonError::into_inner).give(token) {
+        thread.wake.notify_one();
+    }
+}
+
+pub(crate) fn yield_now() {
+    std::thread::yield_now();
+}
+
+/// The host takes care of fairness.
+pub(crate) fn should_yield() -> bool {
+    false
+}
+
+/// The time since it began: an upper bound, as the host's accounts are not portable.
+pub(crate) fn cpu_time_ns(thread: &Handle) -> u64 {
+    monotonic_ns() - thread.started_ns
+}
+
+pub(crate) fn start(main: Box<dyn FnOnce() + Send>) -> ! {
+    main();
+    std::process::exit(0)
+}

@@ -1,0 +1,111 @@
+//! User memory through the page table, as the hardware would: page by page, protections honoured, "accessed" and "dirty" set.
+
+use super::memory::{copy_bytes, fill_bytes};
+use crate::frame::{Frame, PAGE_SIZE};
+use crate::paging::PageTable;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Calls `f(frame, offset, done, length)` for the part of the range on each page; gives the bytes done before the first
+/// page that cannot be used so.
+fn each_page(
+    space: &PageTable,
+    va: u64,
+    len: usize,
+    write: bool,
+    mut f: impl FnMut(&Frame, usize, usize, usize) -> bool,
+) -> usize {
+    let mut done = 0;
+    while done < len {
+        let at = va + done as u64;
+        let offset = at as usize % PAGE_SIZE;
+        let part = (PAGE_SIZE - offset).min(len - done);
+        match space.access(at, write, |frame| f(frame, offset, done, part)) {
+            Some(true) => done += part,
+            Some(false) => return done,
+            None => return done,
+        }
+    }
+    done
+}
+
+fn byte(frame: &Frame, offset: usize) -> *mut u8 {
+    // SAFETY: the offset is less than a page.
+    unsafe { frame.as_ptr().as_ptr().add(offset) }
+}
+
+/// # Safety
+/// `dst` is valid for `len` bytes; the range ends in user memory.
+pub(crate) unsafe fn read(space: &PageTable, dst: *mut u8, va: u64, len: usize) -> usize {
+    each_page(space, va, len, false, |frame, offset, done, part| {
+        // SAFETY: the part lies in both ranges.
+        unsafe { copy_bytes(dst.add(done), byte(frame, offset), part) };
+        true
+    })
+}
+
+/// # Safety
+/// `src` is valid for `len` bytes; the range ends in user memory.
+pub(crate) unsafe fn write(space: &PageTable, va: u64, src: *const u8, len: usize) -> usize {
+    each_page(space, va, len, true, |frame, offset, done, part| {
+        // SAFETY: the part lies in both ranges.
+        unsafe { copy_bytes(byte(frame, offset), src.add(done), part) };
+        true
+    })
+}
+
+/// # Safety
+/// The range ends in user memory.
+pub(crate) unsafe fn clear(space: &PageTable, va: u64, len: usize) -> usize {
+    each_page(space, va, len, true, |frame, offset, _, part| {
+        // SAFETY: the part lies in the page.
+        unsafe { fill_bytes(byte(frame, offset), 0, part) };
+        true
+    })
+}
+
+/// # Safety
+/// The range ends in user memory.
+pub(crate) unsafe fn strnlen(space: &PageTable, va: u64, max: usize) -> (usize, bool) {
+    let mut length = 0;
+    let mut ended = false;
+    each_page(space, va, max, false, |frame, offset, _, part| {
+        let mut bytes = std::vec![0; part];
+        frame.read(offset, &mut bytes);
+        let before = bytes.iter().position(|&byte| byte == 0);
+        length += before.unwrap_or(part);
+        ended = before.is_some();
+        !ended
+    });
+    (length, ended)
+}
+
+fn word<R>(space: &PageTable, va: u64, write: bool, f: impl FnOnce(&AtomicU32) -> R) -> Result<R, u64> {
+    assert!(va % 4 == 0, "a word at {va:#x} is not aligned");
+    // SAFETY: the word lies in the page and is aligned; only atomics access it.
+    space.access(va, write, |frame| f(unsafe { &*byte(frame, va as usize % PAGE_SIZE).cast() })).ok_or(va)
+}
+
+/// # Safety
+/// The word is in user memory.
+pub(crate) unsafe fn load_u32(space: &PageTable, va: u64) -> Result<u32, u64> {
+    word(space, va, false, |word| word.load(Ordering::SeqCst))
+}
+
+/// # Safety
+/// The word is in user memory.
+pub(crate) unsafe fn swap_u32(space: &PageTable, va: u64, value: u32) -> Result<u32, u64> {
+    word(space, va, true, |word| word.swap(value, Ordering::SeqCst))
+}
+
+/// # Safety
+/// The word is in user memory.
+pub(crate) unsafe fn compare_exchange_u32(
+    space: &PageTable,
+    va: u64,
+    old: u32,
+    new: u32,
+) -> Result<u32, u64> {
+    word(space, va, true, |word| match word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(found) | Err(found) => found,
+    })
+}
