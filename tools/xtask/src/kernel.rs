@@ -9,7 +9,7 @@ use goblin::elf::program_header::PT_LOAD;
 use crate::command::{cargo, check, target_dir};
 use crate::setup;
 
-/// The section that the kernel reserves for its symbols (kernel/image/src/symbols.rs).
+/// The section that the kernel reserves for its symbols (kernel/machine/src/x86_64/symbols.rs).
 const SYMBOLS_SECTION: &str = ".husk.symbols";
 
 /// What a build made.
@@ -74,7 +74,7 @@ fn finish(bytes: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// The kernel's functions, in the format that kernel/image/src/symbols.rs describes.
+/// The kernel's functions, in the format that kernel/machine/src/x86_64/symbols.rs describes.
 fn symbol_table(elf: &Elf, room: usize) -> Result<Vec<u8>> {
     const STT_FUNC: u8 = 2;
     let mut functions: Vec<(u64, &str)> = elf
@@ -105,7 +105,7 @@ fn symbol_table(elf: &Elf, room: usize) -> Result<Vec<u8>> {
     table.extend(names);
     ensure!(
         table.len() <= room,
-        "{} symbols take {} bytes, but {SYMBOLS_SECTION} has room for {room}: enlarge it in kernel/image",
+        "{} symbols take {} bytes, but {SYMBOLS_SECTION} has room for {room}: enlarge it in kernel/machine",
         functions.len(),
         table.len()
     );
