@@ -1,10 +1,13 @@
-//! Mounts.
+//! A filesystem at a place.
 
-use super::Location;
-use crate::{FileSystem, Result};
+use super::dentry::{Dentry, DentryTree};
+use super::location::Location;
+use crate::FileSystem;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
+use core::sync::atomic::{AtomicU32, Ordering};
+use husk_machine::sync::SpinLock;
 
 bitflags! {
     /// Per-mount flags, with the values of mount(2).
@@ -29,94 +32,110 @@ bitflags! {
 
 /// One filesystem at one place.
 pub struct Mount {
-    fs: Arc<dyn FileSystem>,
+    id: u64,
+    tree: Arc<DentryTree>,
+    root: Arc<Dentry>,
+    source: Vec<u8>,
+    flags: AtomicU32,
+    on: SpinLock<Option<Location>>,
+    /// Mounts on this one, by the dentry they are on; few.
+    children: SpinLock<Vec<(Arc<Dentry>, Arc<Mount>)>>,
 }
 
 impl Mount {
+    pub(super) fn new(id: u64, root: Arc<Dentry>, source: &[u8], flags: MountFlags) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            tree: root.tree().clone(),
+            root,
+            source: source.to_vec(),
+            flags: AtomicU32::new(flags.bits()),
+            on: SpinLock::new(None),
+            children: SpinLock::new(Vec::new()),
+        })
+    }
+
     /// The filesystem.
     #[must_use]
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
-        &self.fs
+        &self.tree.fs
     }
 
     /// Its number: `mnt_id` in statx(2) and mountinfo.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        todo!()
+    pub const fn id(&self) -> u64 {
+        self.id
     }
 
     /// The flags.
     #[must_use]
     pub fn flags(&self) -> MountFlags {
-        todo!()
+        MountFlags::from_bits_truncate(self.flags.load(Ordering::Acquire))
+    }
+
+    /// Sets the flags: MS_REMOUNT | MS_BIND of mount(2).
+    pub fn set_flags(&self, flags: MountFlags) {
+        self.flags.store(flags.bits(), Ordering::Release);
     }
 
     /// What was mounted: first column of /proc/mounts.
     #[must_use]
     pub fn source(&self) -> &[u8] {
-        todo!()
+        &self.source
     }
 
     /// Whether nothing can be changed through it: its flag or the filesystem's nature.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        todo!()
+        self.flags().contains(MountFlags::RDONLY) || self.tree.fs.is_read_only()
     }
 
     /// Its top.
     #[must_use]
     pub fn root(self: &Arc<Self>) -> Location {
-        todo!()
+        Location { mount: self.clone(), dentry: self.root.clone() }
     }
 
-    /// The mount it is on and where; `None` for the root mount and those not in the tree.
+    /// Where it is mounted; `None` for the root mount and those not in the tree.
     #[must_use]
     pub fn mount_point(&self) -> Option<Location> {
-        todo!()
-    }
-}
-
-/// A tree of mounts.
-pub struct Namespace {}
-
-impl Namespace {
-    /// A tree with this filesystem as its root.
-    #[must_use]
-    pub fn new(root: Arc<dyn FileSystem>, source: &[u8], flags: MountFlags) -> Arc<Self> {
-        todo!()
+        self.on.lock().clone()
     }
 
-    /// The top of the tree.
-    #[must_use]
-    pub fn root(&self) -> Location {
-        todo!()
+    pub(super) fn tree(&self) -> &Arc<DentryTree> {
+        &self.tree
     }
 
-    /// Mounts a filesystem on a directory.
-    ///
-    /// # Errors
-    /// ENOTDIR if it is none, ENOENT if it has been removed, EBUSY if the same is mounted there already.
-    pub fn mount(&self, fs: Arc<dyn FileSystem>, source: &[u8], flags: MountFlags, at: &Location) -> Result<Arc<Mount>> {
-        todo!()
+    pub(super) fn root_dentry(&self) -> &Arc<Dentry> {
+        &self.root
     }
 
-    /// A mount outside the tree, for files without names (memfd_create(2)).
-    #[must_use]
-    pub fn mount_internal(&self, fs: Arc<dyn FileSystem>) -> Arc<Mount> {
-        todo!()
+    /// The mount on this dentry.
+    pub(super) fn child_at(&self, dentry: &Arc<Dentry>) -> Option<Arc<Self>> {
+        self.children.lock().iter().find(|(on, _)| Arc::ptr_eq(on, dentry)).map(|(_, mount)| mount.clone())
     }
 
-    /// Takes a mount out of the tree; `at` is its top. Open files keep it usable.
-    ///
-    /// # Errors
-    /// EINVAL if `at` is not the top of a mount or is the root; EBUSY if other mounts are on it.
-    pub fn unmount(&self, at: &Location) -> Result<()> {
-        todo!()
+    pub(super) fn has_children(&self) -> bool {
+        !self.children.lock().is_empty()
     }
 
-    /// All mounts of the tree, each after the one it is on.
-    #[must_use]
-    pub fn mounts(&self) -> Vec<Arc<Mount>> {
-        todo!()
+    /// Puts `child` on a dentry of this mount that has none yet.
+    pub(super) fn attach(self: &Arc<Self>, dentry: &Arc<Dentry>, child: &Arc<Self>) {
+        *child.on.lock() = Some(Location { mount: self.clone(), dentry: dentry.clone() });
+        self.children.lock().push((dentry.clone(), child.clone()));
+        dentry.mount_added();
+    }
+
+    /// Takes `child` off.
+    pub(super) fn detach(&self, child: &Arc<Self>) {
+        let mut children = self.children.lock();
+        let position = children.iter().position(|(_, mount)| Arc::ptr_eq(mount, child));
+        let removed = position.map(|position| children.remove(position));
+        drop(children);
+        if let Some((dentry, mount)) = removed {
+            dentry.mount_removed();
+            let on = mount.on.lock().take();
+            drop(on);
+        }
     }
 }

@@ -1,0 +1,68 @@
+//! Keeps the number of remembered names bounded: the clock (second chance) algorithm.
+
+use super::dentry::Dentry;
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU64, Ordering};
+use husk_machine::sync::SpinLock;
+
+/// How many names are remembered at most, apart from those in use.
+const LIMIT: usize = 16 * 1024;
+/// How many old names are looked at when one more is remembered beyond the limit.
+const STEPS: usize = 4;
+
+/// One remembered name: where it hangs.
+struct Entry {
+    parent: Weak<Dentry>,
+    name: Arc<[u8]>,
+}
+
+/// The names remembered, oldest first, and the count of renames.
+pub(super) struct DentryClock {
+    queue: SpinLock<VecDeque<Entry>>,
+    limit: usize,
+    /// Odd while a rename moves a dentry; whoever puts a path together begins again when it has changed.
+    moves: AtomicU64,
+}
+
+impl DentryClock {
+    pub(super) fn new() -> Arc<Self> {
+        Self::with_limit(LIMIT)
+    }
+
+    pub(super) fn with_limit(limit: usize) -> Arc<Self> {
+        Arc::new(Self { queue: SpinLock::new(VecDeque::new()), limit, moves: AtomicU64::new(0) })
+    }
+
+    /// A name has been remembered in `parent`. Others may be forgotten for it.
+    pub(super) fn added(&self, parent: &Arc<Dentry>, name: Arc<[u8]>) {
+        let entry = Entry { parent: Arc::downgrade(parent), name };
+        let mut queue = self.queue.lock();
+        queue.push_back(entry);
+        let full = queue.len() > self.limit;
+        drop(queue);
+        if !full {
+            return;
+        }
+        for _ in 0..STEPS {
+            let Some(oldest) = self.queue.lock().pop_front() else { return };
+            let Some(parent) = oldest.parent.upgrade() else { continue };
+            if parent.forget_if_unused(&oldest.name) {
+                continue;
+            }
+            self.queue.lock().push_back(oldest);
+        }
+    }
+
+    pub(super) fn begin_move(&self) {
+        self.moves.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn end_move(&self) {
+        self.moves.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Acquire)
+    }
+}
