@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod bundle;
+pub mod cache;
 pub mod closure;
 pub mod error;
 pub mod image;
+pub mod monitor;
+pub mod prepare;
 pub mod rules;
