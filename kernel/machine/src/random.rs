@@ -86,7 +86,7 @@ pub fn add_entropy(bytes: &[u8]) {
 }
 
 /// Sets what is asked for more entropy from time to time.
-pub(crate) fn set_source(source: Box<dyn Fn() + Send + Sync>) {
+pub fn set_source(source: Box<dyn Fn() + Send + Sync>) {
     *SOURCE.lock() = Some(source);
 }
 

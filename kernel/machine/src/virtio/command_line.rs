@@ -30,7 +30,7 @@ fn parse(value: &str) -> Option<MmioDevice> {
     let device = MmioDevice { len: size(len)?, base: number(base)?, irq: u32::try_from(number(irq)?).ok()? };
     // The registers and at least a word of configuration, as Linux asks for; at most a page's worth of sense.
     ((0x100..=0x10000).contains(&device.len)
-        && device.base % 4 == 0
+        && device.base.is_multiple_of(4)
         && device.base.checked_add(device.len)? <= 1 << 52)
         .then_some(device)
 }

@@ -43,7 +43,7 @@ impl Pci {
         notify_multiplier: u32,
         config: Option<Registers>,
     ) -> Result<Self, VirtioError> {
-        if common.len() < COMMON_LEN || notify_multiplier % 2 != 0 {
+        if common.len() < COMMON_LEN || !notify_multiplier.is_multiple_of(2) {
             return Err(VirtioError::BadCapability);
         }
         Ok(Self { common, notify, notify_multiplier, config })

@@ -57,12 +57,14 @@ impl Transport {
             device.set_status(status::ACKNOWLEDGE | status::DRIVER);
             let offered = device.features();
             if offered & feature::VERSION_1 == 0 {
+                device.set_status(status::FAILED);
                 return Err(VirtioError::Legacy);
             }
             let chosen = offered & (wanted | feature::VERSION_1);
             device.set_features(chosen);
             device.set_status(status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK);
             if device.status() & status::FEATURES_OK == 0 {
+                device.set_status(status::FAILED);
                 return Err(VirtioError::FeaturesRefused);
             }
             Ok(chosen)
@@ -124,11 +126,6 @@ impl Transport {
                 status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK | status::DRIVER_OK,
             );
         });
-    }
-
-    /// Tells the device that we gave up on it.
-    pub(crate) fn fail(&self) {
-        either!(self, device => device.set_status(status::FAILED));
     }
 
     /// A 16-bit field of the device's configuration; 0 if the configuration is too short.

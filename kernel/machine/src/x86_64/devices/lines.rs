@@ -63,9 +63,9 @@ impl InterruptLines for Msix {
 }
 
 /// No interrupt at all: a PCI function without MSI-X.
-pub(super) struct None;
+pub(super) struct NoLines;
 
-impl InterruptLines for None {
+impl InterruptLines for NoLines {
     fn count(&self) -> u16 {
         0
     }

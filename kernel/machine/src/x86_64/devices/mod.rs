@@ -49,6 +49,11 @@ pub(crate) fn init() {
     if found.is_empty() {
         found = pci::find(platform().and_then(|platform| platform.ecam));
     }
+    if found.is_empty() {
+        log::warn!(
+            "no virtio device found, neither on the command line (QEMU's microvm: acpi=off) nor on PCI"
+        );
+    }
     let mut disks = (b'a'..=b'z').map(char::from);
     let mut console = None;
     for (kind, transport) in found {

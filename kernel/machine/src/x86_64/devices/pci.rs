@@ -155,7 +155,7 @@ fn open(config: &Config, at: Function, free: &mut core::ops::Range<u64>) -> Resu
             config.write(at, place.control.into(), control & !MSIX_MASK_ALL | MSIX_ENABLE);
             Box::new(lines::Msix::new(window(place.table)?, place))
         }
-        None => Box::new(lines::None),
+        None => Box::new(lines::NoLines),
     };
     let device = caps.device.map(window).transpose()?;
     let pci = Pci::new(window(common)?, window(notify)?, caps.notify_multiplier, device)?;
