@@ -32,6 +32,7 @@ mod segment;
 pub mod dynamic;
 pub mod script;
 pub mod stack;
+pub mod symbols;
 
 pub use error::{ElfError, Part};
 pub use header::{HEADER_SIZE, program_headers_at};
