@@ -6,6 +6,8 @@ pub mod cache;
 pub mod closure;
 pub mod error;
 pub mod image;
+pub mod manifest;
 pub mod monitor;
 pub mod prepare;
 pub mod rules;
+pub mod session;

@@ -160,6 +160,29 @@ pub fn prepare(request: &Request) -> Result<Prepared> {
     Ok(Prepared { bundle, programs })
 }
 
+/// The kernel's description of a program of which nothing is looked up on the host (`husk run --image`).
+#[must_use]
+pub fn plain_program(request: &ProgramRequest, env: &[OsString]) -> Program {
+    let env = merged(&environment(env), &request.env);
+    let cwd = request.cwd.clone().unwrap_or_else(|| PathBuf::from("/"));
+    kernel_program(request, &PathBuf::from(&request.program), env, cwd)
+}
+
+fn kernel_program(request: &ProgramRequest, path: &Path, env: Vec<OsString>, cwd: PathBuf) -> Program {
+    let argv = if request.argv.is_empty() { vec![request.program.clone()] } else { request.argv.clone() };
+    let timeout_ms = request.timeout.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+    Program {
+        path: path.as_os_str().as_bytes().to_vec(),
+        argv: argv.into_iter().map(OsStringExt::into_vec).collect(),
+        env: env.into_iter().map(OsStringExt::into_vec).collect(),
+        cwd: cwd.into_os_string().into_vec(),
+        timeout_ms,
+        uid: request.uid,
+        gid: request.gid,
+        stack_limit: 0,
+    }
+}
+
 fn add_program(
     bundle: &mut Bundle,
     closure: &mut Closure,
@@ -172,10 +195,9 @@ fn add_program(
     let path = locate(bundle, &request.program, search, base)?;
     let real = closure.add_program(bundle, &path, search)?;
 
-    let argv = if request.argv.is_empty() { vec![request.program.clone()] } else { request.argv.clone() };
     let mut cwd = request.cwd.clone();
     // The interpreter itself may be a link: python3 -> python3.11.
-    let script = script_argument(&real, argv.get(1..).unwrap_or_default());
+    let script = script_argument(&real, request.argv.get(1..).unwrap_or_default());
     if let Some(script) = script {
         let script = normal(&request.cwd.as_deref().unwrap_or(base).join(script));
         if !bundle.has(&script) && script.is_file() {
@@ -205,17 +227,7 @@ fn add_program(
             }
         }
     }
-    let timeout_ms = request.timeout.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
-    let program = Program {
-        path: path.as_os_str().as_bytes().to_vec(),
-        argv: argv.into_iter().map(OsStringExt::into_vec).collect(),
-        env: env.into_iter().map(OsStringExt::into_vec).collect(),
-        cwd: cwd.into_os_string().into_vec(),
-        timeout_ms,
-        uid: request.uid,
-        gid: request.gid,
-        stack_limit: 0,
-    };
+    let program = kernel_program(request, &path, env, cwd);
     Ok((path, program))
 }
 
