@@ -4,17 +4,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use spin::Once;
 
+use crate::boot::BootInfo;
+pub(crate) use crate::ranges::Range;
+use crate::ranges::Ranges;
+
 use super::layout::{DIRECT_MAP_LEN, phys_to_virt};
 use super::{cpu, kernel_map, percpu, serial, symbols};
-
-/// A range of physical addresses, the end not included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Range {
-    /// First byte.
-    pub(crate) start: u64,
-    /// Byte after the last.
-    pub(crate) end: u64,
-}
 
 /// `struct hvm_start_info`, version 1 (Xen's `public/arch-x86/hvm/start_info.h`).
 #[repr(C)]
@@ -54,7 +49,8 @@ struct MemoryMapEntry {
 
 const START_INFO_MAGIC: u32 = 0x336e_c578;
 const MEMORY_USABLE: u32 = 1;
-const MAX_RANGES: usize = 64;
+/// Entries of the memory map that are looked at.
+const MAX_MAP_ENTRIES: u32 = 128;
 const MAX_MODULES: usize = 4;
 const MAX_COMMAND_LINE: usize = 4096;
 /// The first megabyte stays free: the BIOS's data, and start code for other CPUs.
@@ -62,8 +58,7 @@ const LOW_MEMORY_END: u64 = 1 << 20;
 
 /// What was found out from the start info; fixed from early boot on.
 struct Found {
-    usable: [Range; MAX_RANGES],
-    usable_count: usize,
+    usable: Ranges,
     memory_bytes: u64,
     modules: [Range; MAX_MODULES],
     module_count: usize,
@@ -87,14 +82,14 @@ pub(crate) extern "C" fn rust_entry(start_info: u64) -> ! {
 }
 
 /// Everything that needs no allocated memory: the CPU's state, traps, the memory map, the kernel's page tables, the clock.
-pub(crate) fn init_early() {
+fn init_early() {
     percpu::init_boot_cpu();
     super::idt::init();
     serial::init();
     cpu::init();
     let found = FOUND.call_once(|| read_start_info(START_INFO.load(Ordering::Relaxed)));
     serial::init_logger(option(command_line(), "log").and_then(|level| level.parse().ok()).unwrap_or(1));
-    kernel_map::init(&found.usable[..found.usable_count]);
+    kernel_map::init(found.usable.as_slice());
     symbols::init();
     super::fpu::init();
     super::syscall::init();
@@ -102,9 +97,21 @@ pub(crate) fn init_early() {
     super::time::init();
 }
 
+/// Everything: the above, then memory and devices.
+pub(crate) fn init() -> BootInfo {
+    init_early();
+    super::memory::init();
+    super::devices::init();
+    BootInfo {
+        command_line: command_line().into(),
+        modules: modules().collect(),
+        memory_bytes: memory_bytes(),
+    }
+}
+
 /// Free physical memory: page aligned, without the kernel image, the boot modules and the first megabyte.
 pub(crate) fn usable_memory() -> &'static [Range] {
-    FOUND.get().map_or(&[], |found| &found.usable[..found.usable_count])
+    FOUND.get().map_or(&[], |found| found.usable.as_slice())
 }
 
 /// Bytes of RAM in the machine, used or not.
@@ -157,8 +164,7 @@ fn read_start_info(physical: u64) -> Found {
     assert!(info.magic == START_INFO_MAGIC, "not booted by PVH: bad magic {:#x}", info.magic);
     assert!(info.version >= 1, "PVH start info of version 0 has no memory map");
     let mut found = Found {
-        usable: [Range::default(); MAX_RANGES],
-        usable_count: 0,
+        usable: Ranges::new(),
         memory_bytes: 0,
         modules: [Range::default(); MAX_MODULES],
         module_count: 0,
@@ -176,8 +182,8 @@ fn read_start_info(physical: u64) -> Found {
             found.command_line_len += 1;
         }
     }
-    let mut list = RangeList { ranges: &mut found.usable, count: 0 };
-    for index in 0..u64::from(info.memmap_entries.min(MAX_RANGES as u32)) {
+    let list = &mut found.usable;
+    for index in 0..u64::from(info.memmap_entries.min(MAX_MAP_ENTRIES)) {
         let size = size_of::<MemoryMapEntry>() as u64;
         let entry: MemoryMapEntry = read_physical(info.memmap_paddr + index * size);
         if entry.kind == MEMORY_USABLE {
@@ -189,8 +195,7 @@ fn read_start_info(physical: u64) -> Found {
         let size = size_of::<ModuleEntry>() as u64;
         let entry: ModuleEntry = read_physical(info.modlist_paddr + u64::from(index) * size);
         let range = Range { start: entry.paddr, end: entry.paddr.saturating_add(entry.size) };
-        let in_memory =
-            list.ranges[..list.count].iter().any(|r| r.start <= range.start && range.end <= r.end);
+        let in_memory = list.as_slice().iter().any(|r| r.start <= range.start && range.end <= r.end);
         assert!(in_memory, "a boot module lies outside the usable memory");
         found.modules[found.module_count] = range;
         found.module_count += 1;
@@ -202,36 +207,5 @@ fn read_start_info(physical: u64) -> Found {
     let image = kernel_map::image();
     list.remove(image.start, image.end);
     list.remove(DIRECT_MAP_LEN, u64::MAX);
-    found.usable_count = list.count;
     found
-}
-
-/// A list of ranges in page granularity.
-struct RangeList<'a> {
-    ranges: &'a mut [Range; MAX_RANGES],
-    count: usize,
-}
-
-impl RangeList<'_> {
-    /// Adds the whole pages of a range.
-    fn add(&mut self, start: u64, end: u64) {
-        let range =
-            Range { start: start.checked_next_multiple_of(4096).unwrap_or(u64::MAX), end: end & !4095 };
-        if range.start < range.end && self.count < MAX_RANGES {
-            self.ranges[self.count] = range;
-            self.count += 1;
-        }
-    }
-
-    /// Takes out every page that a range touches. If the list is full, the part behind the hole is lost.
-    fn remove(&mut self, start: u64, end: u64) {
-        let start = start & !4095;
-        let end = end.checked_next_multiple_of(4096).unwrap_or(u64::MAX);
-        let old = *self.ranges;
-        let count = core::mem::take(&mut self.count);
-        for range in &old[..count] {
-            self.add(range.start, range.end.min(start));
-            self.add(range.start.max(end), range.end);
-        }
-    }
 }
