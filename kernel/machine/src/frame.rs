@@ -103,10 +103,7 @@ impl Frame {
     }
 
     /// A page for the kernel itself, which may use the last reserve; no hook is called. Contents unspecified.
-    #[cfg_attr(
-        not(target_os = "none"),
-        expect(dead_code, reason = "only bare metal has its heap and stacks here")
-    )]
+    #[cfg(any(target_os = "none", test))]
     pub(crate) fn alloc_for_kernel() -> Result<Self, OutOfMemory> {
         pool::alloc(Reserve::Use).ok_or(OutOfMemory)
     }

@@ -23,8 +23,9 @@
 //! | 44 | a page table |
 //! | 48 | a thread's state |
 //! | 52 | a CPU's run queue and deadlines |
-//! | 54 | kernel mappings (stacks, heap, devices) |
-//! | 58 | the kernel heap |
+//! | 54 | kernel stacks |
+//! | 56 | the kernel heap |
+//! | 58 | the kernel's own pages |
 //! | 62 | the frame allocator |
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -43,8 +44,14 @@ use hosted as arch;
 #[cfg(any(target_os = "none", test))]
 mod acpi;
 #[cfg(any(target_os = "none", test))]
+mod ranges;
+#[cfg(any(target_os = "none", test))]
 mod rtc;
 #[cfg(any(target_os = "none", test))]
+#[cfg_attr(
+    not(target_os = "none"),
+    expect(dead_code, reason = "discovery and transports run on bare metal only")
+)]
 mod virtio;
 
 pub mod block;

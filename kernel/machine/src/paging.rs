@@ -7,6 +7,7 @@ mod table;
 mod tests;
 mod user_memory;
 pub(crate) mod walk;
+pub(crate) mod walked;
 
 pub use table::PageTable;
 pub use user_memory::UserFault;

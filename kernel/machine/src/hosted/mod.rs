@@ -18,9 +18,9 @@ pub(crate) mod power;
 pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod tlb;
-pub(crate) mod uaccess;
 pub(crate) mod user;
 
+pub(crate) use crate::paging::walked as uaccess;
 pub(crate) use cpu::{cpu_count, cpu_index};
 pub use memory::{FrameLimit, limit_frames};
 pub use port_pair::{PortEnd, port_pair};

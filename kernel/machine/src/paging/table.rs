@@ -182,8 +182,7 @@ impl PageTable {
         self.resident.load(Ordering::Relaxed)
     }
 
-    /// How a page may be used, without a reference to its frame: what the hosted backend's copies need.
-    #[cfg(not(target_os = "none"))]
+    /// Uses the page at `va` as a program would: only if its protection allows, and noting the access.
     pub(crate) fn access<R>(&self, va: u64, write: bool, f: impl FnOnce(&Frame) -> R) -> Option<R> {
         let page = va & !(PAGE - 1);
         let locked = self.lock();

@@ -66,11 +66,11 @@ impl<'a> Table<'a> {
     /// Sets an entry and keeps count; gives the old one, with the latest "accessed" and "dirty".
     fn swap(self, index: usize, new: Entry) -> Entry {
         let old = Entry(self.entries[index].swap(new.0, Ordering::AcqRel));
-        match (old.is_empty(), new.is_empty()) {
-            (true, false) => self.with_counter(|counter| counter.fetch_add(1, Ordering::Relaxed)),
-            (false, true) => self.with_counter(|counter| counter.fetch_sub(1, Ordering::Relaxed)),
+        self.with_counter(|counter| match (old.is_empty(), new.is_empty()) {
+            (true, false) => counter.fetch_add(1, Ordering::Relaxed),
+            (false, true) => counter.fetch_sub(1, Ordering::Relaxed),
             _ => 0,
-        };
+        });
         old
     }
 
@@ -102,12 +102,12 @@ impl<'a> Table<'a> {
     }
 
     /// The leaves' table for `va`; missing ones are made.
-    fn leaf_table(self, va: u64, entry_for: impl Fn(u64) -> Entry) -> Result<Table<'a>, OutOfMemory> {
+    fn leaf_table(self, va: u64) -> Result<Table<'a>, OutOfMemory> {
         let mut table = self;
         for level in (1..=TOP).rev() {
             let mut entry = table.load(index(va, level));
             if entry.is_empty() {
-                entry = entry_for(Frame::alloc_table()?.into_raw());
+                entry = Entry::table(Frame::alloc_table()?.into_raw());
                 table.swap(index(va, level), entry);
             }
             table = table.child(entry);
@@ -122,24 +122,16 @@ impl<'a> Table<'a> {
 
     /// Makes the tables for `va`, so that [`set`](Self::set) cannot fail.
     pub(crate) fn prepare(self, va: u64) -> Result<(), OutOfMemory> {
-        self.leaf_table(va, Entry::table).map(drop)
+        self.leaf_table(va).map(drop)
     }
 
     /// Sets the entry for a user page and gives the old one.
     pub(crate) fn set(self, va: u64, entry: Entry) -> Result<Entry, OutOfMemory> {
-        let table = self.leaf_table(va, Entry::table)?;
-        Ok(table.swap(index(va, 0), entry))
-    }
-
-    /// Sets the entry for a page of the kernel and gives the old one.
-    #[cfg(target_os = "none")]
-    pub(crate) fn set_kernel(self, va: u64, entry: Entry) -> Result<Entry, OutOfMemory> {
-        let table = self.leaf_table(va, Entry::kernel_table)?;
+        let table = self.leaf_table(va)?;
         Ok(table.swap(index(va, 0), entry))
     }
 
     /// Sets bits in the entry for `va`, as the hardware does when it uses the page.
-    #[cfg(not(target_os = "none"))]
     pub(crate) fn set_bits(self, va: u64, bits: u64) {
         if let Some(table) = self.find(va) {
             table.entries[index(va, 0)].fetch_or(bits, Ordering::AcqRel);

@@ -12,9 +12,11 @@ pub(crate) const THREAD: u8 = 48;
 #[cfg(target_os = "none")]
 pub(crate) const RUN_QUEUE: u8 = 52;
 #[cfg(target_os = "none")]
-pub(crate) const KERNEL_MAP: u8 = 54;
+pub(crate) const STACKS: u8 = 54;
 #[cfg(target_os = "none")]
-pub(crate) const HEAP: u8 = 58;
+pub(crate) const HEAP: u8 = 56;
+#[cfg(target_os = "none")]
+pub(crate) const KERNEL_MAP: u8 = 58;
 pub(crate) const FRAMES: u8 = 62;
 
 /// Which spin locks a CPU (hosted: a thread) holds.

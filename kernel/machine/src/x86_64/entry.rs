@@ -99,7 +99,6 @@ impl Entry {
     }
 
     /// What the hardware sets when the page is used.
-    #[cfg(not(target_os = "none"))]
     pub(crate) fn used(write: bool) -> u64 {
         if write { ACCESSED | DIRTY } else { ACCESSED }
     }

@@ -6,6 +6,7 @@
 //!   [`kernel_map`] builds the kernel half of the address space.
 //! - [`percpu`] is one block a CPU, reached through GS while in the kernel. [`gdt`], [`idt`], [`trap`],
 //!   [`syscall`] and [`user`] are the ways into and out of user mode.
+//! - [`memory`] and [`heap`] give out memory, [`tlb`] and [`uaccess`] use user memory; [`thread`] schedules.
 //! - [`apic`] and [`irq`] take interrupts; [`tsc`], [`kvmclock`], [`pit`] and [`time`] tell the time.
 //!
 //! Kernel code runs with interrupts off; they are on in user mode and in [`wait_for_interrupt`] only.
@@ -15,24 +16,33 @@ pub(crate) mod boot;
 pub(crate) mod cpu;
 pub(crate) mod devices;
 pub(crate) mod entropy;
+pub(crate) mod entry;
 pub(crate) mod fpu;
 pub(crate) mod gdt;
+mod heap;
 pub(crate) mod idt;
 pub(crate) mod irq;
 pub(crate) mod kernel_map;
+mod kernel_pages;
 pub(crate) mod kvmclock;
 pub(crate) mod layout;
+pub(crate) mod memory;
 pub(crate) mod panic;
 pub(crate) mod percpu;
 pub(crate) mod pit;
 pub(crate) mod power;
 pub(crate) mod pvh;
 pub(crate) mod serial;
+mod stack;
+mod switch;
 pub(crate) mod symbols;
 pub(crate) mod syscall;
+pub(crate) mod thread;
 pub(crate) mod time;
+pub(crate) mod tlb;
 pub(crate) mod trap;
 pub(crate) mod tsc;
+pub(crate) mod uaccess;
 pub(crate) mod user;
 
 pub(crate) use cpu::{count as cpu_count, current as cpu_index};

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use spin::Once;
 
 use super::pit::{self, Sample};
-use super::{apic, cpu, kvmclock, pvh, tsc};
+use super::{apic, cpu, devices, kvmclock, pvh, tsc};
 
 /// How long the first measurement takes, in ticks of the 8254: a millisecond.
 const FIRST_TICKS: u16 = (pit::FREQUENCY / 1000) as u16;
@@ -18,7 +18,8 @@ static FIRST_SAMPLE: Once<Sample> = Once::new();
 /// How many of [`REFINEMENTS`] are done; all of them where the frequency was not measured.
 static REFINED: AtomicU8 = AtomicU8::new(REFINEMENTS.len() as u8);
 /// Realtime minus monotonic time.
-static REALTIME_OFFSET: AtomicU64 = AtomicU64::new(0);
+static REALTIME_OFFSET: AtomicU64 = AtomicU64::new(UNKNOWN);
+const UNKNOWN: u64 = 0;
 static SOURCE: Once<&'static str> = Once::new();
 
 /// Starts the clock: by what the host says, by what the CPU says, or by measurement.
@@ -143,7 +144,14 @@ pub(crate) fn monotonic_ns() -> u64 {
 }
 
 /// Nanoseconds since 1970.
+///
+/// If nobody has set it, the battery-backed clock is asked, to the second; without one it is 1970.
 pub(crate) fn realtime_ns() -> u64 {
+    if REALTIME_OFFSET.load(Ordering::Relaxed) == UNKNOWN {
+        let seconds = devices::rtc::seconds().unwrap_or(0);
+        // One that runs on another CPU at the same time sets the same.
+        set_realtime_ns(seconds.saturating_mul(1_000_000_000));
+    }
     monotonic_ns().wrapping_add(REALTIME_OFFSET.load(Ordering::Relaxed))
 }
 

@@ -1,12 +1,14 @@
-//! User memory through the page table, as the hardware would: page by page, protections honoured, "accessed" and "dirty" set.
+//! User memory through the page table instead of the MMU: page by page, protections honoured, "accessed" and "dirty" set as the
+//! hardware would. For tables that the CPU does not use now, and on the host for all.
+//!
+//! Each function gives the bytes done before the first page that cannot be used so, or for words the address of the fault.
 
-use super::memory::{copy_bytes, fill_bytes};
+use super::PageTable;
+use crate::arch::memory::{copy_bytes, fill_bytes};
 use crate::frame::{Frame, PAGE_SIZE};
-use crate::paging::PageTable;
-use std::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// Calls `f(frame, offset, done, length)` for the part of the range on each page; gives the bytes done before the first
-/// page that cannot be used so.
+/// Calls `f(frame, offset, done, length)` for the part of the range on each page, until it is false.
 fn each_page(
     space: &PageTable,
     va: u64,
@@ -21,8 +23,7 @@ fn each_page(
         let part = (PAGE_SIZE - offset).min(len - done);
         match space.access(at, write, |frame| f(frame, offset, done, part)) {
             Some(true) => done += part,
-            Some(false) => return done,
-            None => return done,
+            Some(false) | None => return done,
         }
     }
     done
@@ -69,12 +70,15 @@ pub(crate) unsafe fn strnlen(space: &PageTable, va: u64, max: usize) -> (usize, 
     let mut length = 0;
     let mut ended = false;
     each_page(space, va, max, false, |frame, offset, _, part| {
-        let mut bytes = std::vec![0; part];
-        frame.read(offset, &mut bytes);
-        let before = bytes.iter().position(|&byte| byte == 0);
-        length += before.unwrap_or(part);
-        ended = before.is_some();
-        !ended
+        for at in offset..offset + part {
+            // SAFETY: the byte lies in the page; atomics may be shared.
+            if unsafe { (*byte(frame, at).cast::<AtomicU8>()).load(Ordering::Relaxed) } == 0 {
+                ended = true;
+                return false;
+            }
+            length += 1;
+        }
+        true
     });
     (length, ended)
 }

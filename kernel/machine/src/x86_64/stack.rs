@@ -1,0 +1,90 @@
+//! Kernel stacks. Each has a slot of its own in the window, with unmapped pages below it: an overflow faults.
+
+use super::kernel_pages::{self, STACKS, WINDOW_HALF};
+use crate::frame::{OutOfMemory, PAGE_SIZE};
+use crate::sync::{SpinLock, level};
+use alloc::vec::Vec;
+
+/// Bytes of a stack; code that is not optimised needs more.
+pub(super) const STACK_LEN: u64 = if cfg!(debug_assertions) { 128 << 10 } else { 32 << 10 };
+/// Bytes of a slot: the lower half is the guard.
+const SLOT_LEN: u64 = 2 * STACK_LEN;
+/// Free stacks that stay mapped for the next threads.
+const MAX_KEPT: usize = 16;
+
+struct Slots {
+    /// The first slot never used.
+    next: u32,
+    /// Free slots without pages.
+    empty: Vec<u32>,
+    /// Free slots with pages.
+    kept: Vec<u32>,
+}
+
+static SLOTS: SpinLock<Slots> =
+    SpinLock::with_level(level::STACKS, Slots { next: 0, empty: Vec::new(), kept: Vec::new() });
+
+/// A stack that nobody else uses.
+pub(super) struct Stack {
+    slot: u32,
+}
+
+impl Stack {
+    pub(super) fn new() -> Result<Self, OutOfMemory> {
+        let slot = {
+            let mut slots = SLOTS.lock();
+            if let Some(slot) = slots.kept.pop() {
+                return Ok(Self { slot });
+            }
+            match slots.empty.pop() {
+                Some(slot) => slot,
+                None if u64::from(slots.next) < WINDOW_HALF / SLOT_LEN => {
+                    slots.next += 1;
+                    slots.next - 1
+                }
+                None => return Err(OutOfMemory),
+            }
+        };
+        let stack = Self { slot };
+        for va in stack.pages() {
+            if let Err(error) = kernel_pages::map(va) {
+                stack.unmap();
+                return Err(error);
+            }
+        }
+        Ok(stack)
+    }
+
+    /// The address behind the last byte; aligned to a page.
+    pub(super) fn top(&self) -> u64 {
+        STACKS + (u64::from(self.slot) + 1) * SLOT_LEN
+    }
+
+    fn pages(&self) -> impl Iterator<Item = u64> + use<> {
+        (self.top() - STACK_LEN..self.top()).step_by(PAGE_SIZE)
+    }
+
+    fn unmap(self) {
+        for va in self.pages() {
+            // SAFETY: whoever gives up a stack does not run on it.
+            unsafe { kernel_pages::unmap(va) };
+        }
+        let slot = self.slot;
+        SLOTS.lock().empty.push(slot);
+    }
+
+    /// Gives the stack back.
+    ///
+    /// # Safety
+    /// No thread runs on it, now or later.
+    pub(super) unsafe fn free(self) {
+        {
+            let mut slots = SLOTS.lock();
+            if slots.kept.len() < MAX_KEPT {
+                slots.kept.push(self.slot);
+                return;
+            }
+        }
+        self.unmap();
+    }
+}
