@@ -78,6 +78,7 @@ impl DmaMemory {
     }
 
     /// Reads a little-endian number.
+    #[cfg(test)]
     pub(crate) fn read_u16(&self, offset: usize) -> u16 {
         // SAFETY: as in `read_u8`.
         u16::from_le(unsafe { self.at::<u16>(offset).read_volatile() })
