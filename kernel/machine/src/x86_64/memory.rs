@@ -45,6 +45,7 @@ pub(crate) fn share_kernel_half(root: &Frame) {
 global_asm!(
     ".pushsection .text.husk_memory, \"ax\"",
     ".p2align 4",
+    ".globl husk_memory_copy",
     "husk_memory_copy:", // rdi: to, rsi: from, rdx: bytes
     "lea rdx, [rdi + rdx]",
     "2:",
@@ -90,6 +91,7 @@ global_asm!(
     "5:",
     "ret",
     ".p2align 4",
+    ".globl husk_memory_fill",
     "husk_memory_fill:", // rdi: to, rsi: a byte eight times, rdx: bytes
     "lea rdx, [rdi + rdx]",
     "2:",

@@ -20,6 +20,7 @@ global_asm!(
     ".pushsection .text.husk_uaccess, \"ax\"",
     // rdi: to, rsi: from, rdx: bytes; gives the bytes not copied.
     ".p2align 4",
+    ".globl husk_user_copy",
     "husk_user_copy:",
     "add rdx, rdi",
     "husk_user_copy_64:",
@@ -70,6 +71,7 @@ global_asm!(
     "husk_fixup husk_user_copy_1, husk_user_copy_end, husk_user_copy_end",
     // rdi: to, rsi: bytes; gives the bytes not cleared.
     ".p2align 4",
+    ".globl husk_user_clear",
     "husk_user_clear:",
     "lea rdx, [rdi + rsi]",
     "xor ecx, ecx",
@@ -101,6 +103,7 @@ global_asm!(
     "husk_fixup husk_user_clear_1, husk_user_clear_end, husk_user_clear_end",
     // rdi: from, rsi: most bytes; gives the bytes before the end (rax), and whether that is a NUL (rdx).
     ".p2align 4",
+    ".globl husk_user_strnlen",
     "husk_user_strnlen:",
     "xor eax, eax",
     "xor edx, edx",
@@ -118,6 +121,7 @@ global_asm!(
     "husk_fixup husk_user_strnlen_1, husk_user_strnlen_nul, husk_user_strnlen_end",
     // Words at rdi; each gives what was there (rax), and whether there was no fault (rdx).
     ".p2align 4",
+    ".globl husk_user_load",
     "husk_user_load:",
     "xor edx, edx",
     "mov eax, [rdi]",
@@ -126,6 +130,7 @@ global_asm!(
     "ret",
     "husk_fixup husk_user_load, husk_user_load_end, husk_user_load_end",
     ".p2align 4",
+    ".globl husk_user_swap",
     "husk_user_swap:",
     "xor edx, edx",
     "mov eax, esi",
@@ -135,6 +140,7 @@ global_asm!(
     "ret",
     "husk_fixup husk_user_swap, husk_user_swap_end, husk_user_swap_end",
     ".p2align 4",
+    ".globl husk_user_exchange",
     "husk_user_exchange:", // esi: old, edx: new
     "mov ecx, edx",
     "xor edx, edx",
