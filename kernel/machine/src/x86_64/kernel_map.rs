@@ -1,6 +1,6 @@
 //! The kernel half of the address space: direct map, image and device registers.
 //!
-//! All tables are static, except those of 2 MiB pages for memory above 4 GiB on a CPU that has no 1 GiB pages.
+//! All tables are static.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,8 +48,8 @@ const MMIO_TABLES: usize = 8;
 
 static ROOT: Table = Table::new();
 static DIRECT: Table = Table::new();
-/// 2 MiB pages of the low 4 GiB, where there are no 1 GiB pages.
-static DIRECT_LOW: [Table; 4] = [const { Table::new() }; 4];
+/// 2 MiB pages of the direct map, where there are no 1 GiB pages.
+static DIRECT_2M: [Table; 16] = [const { Table::new() }; 16];
 static IMAGE_1G: Table = Table::new();
 static IMAGE_2M: Table = Table::new();
 static IMAGE_4K: [Table; IMAGE_TABLES] = [const { Table::new() }; IMAGE_TABLES];
@@ -107,17 +107,8 @@ pub(crate) fn init(memory: &[Range]) {
             DIRECT.set(giant, (giant as u64) << 30 | LARGE | data);
         }
     } else {
-        for giant in 0..giants.min(DIRECT_LOW.len()) {
-            fill_2m(&DIRECT_LOW[giant], giant as u64, data);
-            DIRECT.set(giant, DIRECT_LOW[giant].physical() | PRESENT | WRITE);
-        }
-        assert!(
-            giants <= DIRECT_LOW.len() + HIGH_TABLES,
-            "more than {} GiB of memory need a CPU with 1 GiB pages",
-            DIRECT_LOW.len() + HIGH_TABLES
-        );
-        for giant in DIRECT_LOW.len()..giants {
-            let table = &DIRECT_HIGH[giant - DIRECT_LOW.len()];
+        assert!(giants <= DIRECT_2M.len(), "more than {} GiB of memory need a CPU with 1 GiB pages", DIRECT_2M.len());
+        for (giant, table) in DIRECT_2M.iter().take(giants).enumerate() {
             fill_2m(table, giant as u64, data);
             DIRECT.set(giant, table.physical() | PRESENT | WRITE);
         }
@@ -135,10 +126,6 @@ pub(crate) fn init(memory: &[Range]) {
     unsafe { cpu::write_cr3(root()) };
     cpu::flush_global();
 }
-
-/// Tables for memory from 4 GiB on where there are no 1 GiB pages.
-const HIGH_TABLES: usize = 12;
-static DIRECT_HIGH: [Table; HIGH_TABLES] = [const { Table::new() }; HIGH_TABLES];
 
 fn fill_2m(table: &Table, giant: u64, data: u64) {
     for index in 0..512 {

@@ -89,7 +89,7 @@ fn read_consistently() -> Option<Reading> {
         let multiplier = u64::from(SYSTEM_TIME.tsc_to_system_mul.load(Ordering::Relaxed));
         let shift = SYSTEM_TIME.shift_and_flags.load(Ordering::Relaxed) as i8;
         fence(Ordering::Acquire);
-        if version == 0 || version % 2 != 0 || SYSTEM_TIME.version.load(Ordering::Relaxed) != version {
+        if version == 0 || !version.is_multiple_of(2) || SYSTEM_TIME.version.load(Ordering::Relaxed) != version {
             core::hint::spin_loop();
             continue;
         }
@@ -97,7 +97,7 @@ fn read_consistently() -> Option<Reading> {
             let ticks = u128::from(ticks);
             let shifted =
                 if shift >= 0 { ticks << shift.min(31) } else { ticks >> shift.unsigned_abs().min(63) };
-            (shifted * u128::from(multiplier) >> 32) as u64
+            ((shifted * u128::from(multiplier)) >> 32) as u64
         };
         let ns_per_2_32_ticks = scale(1 << 32);
         if ns_per_2_32_ticks == 0 {

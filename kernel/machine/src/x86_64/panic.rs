@@ -23,7 +23,7 @@ fn panic_handler(info: &PanicInfo<'_>) -> ! {
     let frame_pointer: u64;
     // SAFETY: reading a register has no effect. Every function of the kernel keeps the frame pointer there.
     unsafe {
-        core::arch::asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags))
+        core::arch::asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags));
     };
     match info.location() {
         Some(location) => die(&format_args!("{}, at {location}", info.message()), None, frame_pointer),
@@ -129,7 +129,7 @@ fn write_backtrace(frame: Option<&TrapFrame>, mut frame_pointer: u64) -> fmt::Re
 }
 
 fn read_frame(address: u64) -> Option<[u64; 2]> {
-    if address % 8 != 0 || address < super::layout::DIRECT_MAP {
+    if !address.is_multiple_of(8) || address < super::layout::DIRECT_MAP {
         return None;
     }
     let read = |address| {

@@ -10,9 +10,6 @@ use super::cpu;
 use super::gdt::{Gdt, Tss};
 use crate::sync::level::Held;
 
-/// CPUs that there is room for.
-pub(crate) const MAX_CPUS: usize = 64;
-
 /// Bytes of each stack in the interrupt stack table.
 const IST_STACK_LEN: usize = 16 * 1024;
 

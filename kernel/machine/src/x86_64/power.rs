@@ -1,18 +1,16 @@
 //! Ending the virtual machine.
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::gdt::DescriptorPointer;
-use super::{cpu, devices};
+use super::{cpu, devices, percpu};
 
 /// QEMU's isa-debug-exit: it ends with the status `code << 1 | 1`.
 const DEBUG_EXIT: u16 = 0xf4;
 /// Command port of the keyboard controller, and the command that resets the machine.
 const KEYBOARD: u16 = 0x64;
 const KEYBOARD_RESET: u8 = 0xfe;
-
-static TRIED: AtomicBool = AtomicBool::new(false);
 
 /// Ends the virtual machine with a code, if the monitor can carry one.
 pub(crate) fn power_off(code: u8) -> ! {
@@ -21,8 +19,8 @@ pub(crate) fn power_off(code: u8) -> ! {
     // an exception without a table to handle it, which resets every CPU.
     unsafe {
         cpu::outl(DEBUG_EXIT, u32::from(code));
-        // Reading ACPI's tables allocates, and may panic where all is broken: once only.
-        if !TRIED.swap(true, Ordering::Relaxed)
+        // Reading ACPI's tables allocates: not after a panic, which may hold the heap's lock.
+        if !percpu::current().panicking.load(Ordering::Relaxed)
             && let Some((port, value)) = devices::soft_off()
         {
             cpu::outw(port, value);

@@ -26,7 +26,7 @@ fn parameters() -> (u64, u64, u64) {
         );
         fence(Ordering::Acquire);
         // The writer is a few instructions from the end, on another CPU.
-        if before % 2 == 0 && SEQUENCE.load(Ordering::Relaxed) == before {
+        if before.is_multiple_of(2) && SEQUENCE.load(Ordering::Relaxed) == before {
             return values;
         }
         core::hint::spin_loop();
