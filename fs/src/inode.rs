@@ -1,11 +1,11 @@
 //! What every file of every filesystem implements.
 
 use crate::namespace::Location;
-use crate::{
-    FallocateMode, FileKind, FileSystem, Metadata, NewInode, OpenFlags, RenameFlags, Result, SetAttr, Sink, Slot, Source,
-    WriteAt, XattrFlags,
-};
 use crate::{DirEntry, FileKind::Directory};
+use crate::{
+    FallocateMode, FileKind, FileSystem, Metadata, NewInode, OpenFlags, RenameFlags, Result, SetAttr, Sink,
+    Slot, Source, WriteAt, XattrFlags,
+};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;

@@ -29,18 +29,20 @@
 
 extern crate alloc;
 
+mod cache;
 mod credentials;
-pub mod ext4;
+mod ext4;
 mod filesystem;
 mod inode;
 pub mod io;
-pub mod memfs;
+mod memfs;
 pub mod namespace;
 pub mod ops;
-pub mod pseudo;
+mod pseudo;
 mod slot;
 mod types;
 
+pub use cache::{cached_pages, reclaim};
 pub use credentials::{Access, Capabilities, Credentials};
 pub use ext4::Ext4;
 pub use filesystem::FileSystem;
@@ -48,12 +50,14 @@ pub use husk_abi::Errno;
 pub use inode::{Inode, InodeRef, OpenObject};
 pub use io::{Sink, Source};
 pub use memfs::{Limits, MemFs};
-pub use namespace::{Dentry, Location, LookupFlags, Mount, MountFlags, Namespace, WalkContext, lookup, lookup_parent};
-pub use pseudo::{PseudoDir, PseudoFile, PseudoFs, PseudoNode};
+pub use namespace::{
+    Dentry, Location, LookupFlags, Mount, MountFlags, Namespace, WalkContext, lookup, lookup_parent,
+};
+pub use pseudo::{MagicLink, PseudoDir, PseudoFile, PseudoFs, PseudoNode, ReadOnlyFile, StaticDir};
 pub use slot::{Attachment, Slot, WriteAccess};
 pub use types::{
-    Clock, DeviceNumber, DirEntry, FallocateMode, FileKind, Metadata, NewInode, NewKind, OpenFlags, RenameFlags, SetAttr,
-    StatFs, WriteAt, XattrFlags, mode,
+    Clock, DeviceNumber, DirEntry, FallocateMode, FileKind, Metadata, NewInode, NewKind, OpenFlags,
+    RenameFlags, SetAttr, StatFs, WriteAt, XattrFlags, mode,
 };
 
 /// Shorthand: errors here are Linux's.
@@ -63,15 +67,3 @@ pub type Result<T, E = Errno> = core::result::Result<T, E>;
 pub const NAME_MAX: usize = 255;
 /// Longest path in bytes with its terminating NUL (PATH_MAX, limits.h).
 pub const PATH_MAX: usize = 4096;
-
-/// Drops up to `pages` clean pages that nothing maps from the page cache; the answer is how many it dropped. Neither takes nor
-/// gives heap memory, so it can serve as the frame allocator's reclaim hook.
-pub fn reclaim(_pages: usize) -> usize {
-    todo!()
-}
-
-/// How many pages the page cache holds: (clean, changed).
-#[must_use]
-pub fn cached_pages() -> (usize, usize) {
-    todo!()
-}

@@ -1,11 +1,18 @@
-//! Building blocks for procfs and sysfs.
+//! Building blocks for procfs and sysfs: trees whose entries and contents are made when somebody asks.
+//!
+//! The contents come from the crate above. Nothing is remembered between two path walks: every name is looked up again, so that a
+//! process that has ended is gone at once.
 
-use crate::namespace::Location;
-use crate::{Clock, DeviceNumber, FileKind, FileSystem, Inode, InodeRef, Result, Slot, StatFs, Metadata};
-use alloc::boxed::Box;
-use alloc::sync::Arc;
+mod inode;
+mod static_dir;
+
+pub use static_dir::{ReadOnlyFile, StaticDir};
+
+use crate::{Clock, DeviceNumber, FileKind, FileSystem, InodeRef, Location, Metadata, Result, StatFs};
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use husk_abi::err;
+use inode::PseudoInode;
 
 /// A directory whose entries are made up when asked for.
 pub trait PseudoDir: Send + Sync {
@@ -38,13 +45,18 @@ pub trait PseudoFile: Send + Sync {
         (0, 0)
     }
 
-    /// The contents. Asked once an opening, at the first read and again at every read from offset 0.
+    /// The size stat(2) shows: 0 in procfs, a page in sysfs.
+    fn shown_size(&self) -> u64 {
+        0
+    }
+
+    /// The contents. Asked at the first read of an opening and again at every read from offset 0.
     ///
     /// # Errors
     /// As read(2).
     fn read(&self) -> Result<Vec<u8>>;
 
-    /// Takes what one write(2) brings.
+    /// Takes what one write(2) brings, at most a page. The answer is how many bytes it took.
     ///
     /// # Errors
     /// As write(2).
@@ -64,8 +76,21 @@ pub enum PseudoNode {
     Link(Vec<u8>),
     /// A link that leads to a place whatever its text says.
     MagicLink(Arc<dyn MagicLink>),
-    /// A character device with permission bits.
+    /// A character device with its permission bits.
     Device(DeviceNumber, u32),
+}
+
+impl PseudoNode {
+    /// The kind of file it is.
+    #[must_use]
+    pub const fn kind(&self) -> FileKind {
+        match self {
+            Self::Dir(_) => FileKind::Directory,
+            Self::File(_) => FileKind::Regular,
+            Self::Link(_) | Self::MagicLink(_) => FileKind::Symlink,
+            Self::Device(..) => FileKind::CharDevice,
+        }
+    }
 }
 
 /// Where a magic link leads.
@@ -94,66 +119,82 @@ pub trait MagicLink: Send + Sync {
 }
 
 /// A pseudo filesystem.
-pub struct PseudoFs {}
+pub struct PseudoFs {
+    this: Weak<Self>,
+    name: &'static str,
+    f_type: u64,
+    dev: DeviceNumber,
+    clock: Arc<dyn Clock>,
+    root: Arc<dyn PseudoDir>,
+}
 
 impl PseudoFs {
     /// A filesystem of the type `name` (`proc`, `sysfs`) with the magic number `f_type` for statfs(2), and `root` at its top.
     #[must_use]
-    pub fn new(name: &'static str, f_type: u64, dev: DeviceNumber, clock: Arc<dyn Clock>, root: Arc<dyn PseudoDir>) -> Arc<Self> {
-        todo!()
+    pub fn new(
+        name: &'static str,
+        f_type: u64,
+        dev: DeviceNumber,
+        clock: Arc<dyn Clock>,
+        root: Arc<dyn PseudoDir>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self { this: this.clone(), name, f_type, dev, clock, root })
+    }
+
+    fn arc(&self) -> Arc<Self> {
+        // Whoever calls a method has an Arc, as nothing else is ever given out.
+        self.this.upgrade().expect("a filesystem is only ever reached through an Arc")
+    }
+
+    /// The attributes of a node; its times are now, as it was made now.
+    fn metadata(&self, node: &PseudoNode, ino: u64) -> Metadata {
+        let (permissions, (uid, gid), size) = match node {
+            PseudoNode::Dir(dir) => (dir.mode(), dir.owner(), 0),
+            PseudoNode::File(file) => (file.mode(), file.owner(), file.shown_size()),
+            PseudoNode::Link(_) => (0o777, (0, 0), 0),
+            PseudoNode::MagicLink(link) => (link.mode(), link.owner(), 64),
+            PseudoNode::Device(_, mode) => (*mode, (0, 0), 0),
+        };
+        let now = self.clock.now();
+        Metadata {
+            dev: self.dev,
+            ino,
+            mode: node.kind().mode_bits() | permissions,
+            nlink: if node.kind() == FileKind::Directory { 2 } else { 1 },
+            uid,
+            gid,
+            rdev: if let PseudoNode::Device(number, _) = node { *number } else { DeviceNumber::default() },
+            size,
+            block_size: if self.name == "proc" { 1024 } else { 4096 },
+            blocks: 0,
+            atime: now,
+            mtime: now,
+            ctime: now,
+            btime: None,
+        }
     }
 }
 
 impl FileSystem for PseudoFs {
-    fn name(&self) -> &str { todo!() }
-    fn root(&self) -> InodeRef { todo!() }
-    fn statfs(&self) -> StatFs { todo!() }
-    fn dev(&self) -> DeviceNumber { todo!() }
-}
-
-/// A directory with entries fixed when it was built.
-#[derive(Default)]
-pub struct StaticDir {
-    entries: Vec<(Vec<u8>, PseudoNode)>,
-}
-
-impl StaticDir {
-    /// An empty one.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+    fn name(&self) -> &str {
+        self.name
     }
 
-    /// With one more entry.
-    #[must_use]
-    pub fn with(mut self, name: &str, node: PseudoNode) -> Self {
-        self.entries.push((name.as_bytes().to_vec(), node));
-        self
+    fn root(&self) -> InodeRef {
+        Arc::new(PseudoInode::new(self.arc(), PseudoNode::Dir(self.root.clone()), 1))
     }
 
-    /// With a file whose contents `read` makes.
-    #[must_use]
-    pub fn with_file(self, name: &str, read: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Self {
-        todo!()
+    fn statfs(&self) -> StatFs {
+        StatFs {
+            f_type: self.f_type,
+            bsize: 4096,
+            fsid: self.dev.encode(),
+            namelen: 255,
+            ..StatFs::default()
+        }
     }
 
-    /// With a directory.
-    #[must_use]
-    pub fn with_dir(self, name: &str, dir: impl PseudoDir + 'static) -> Self {
-        self.with(name, PseudoNode::Dir(Arc::new(dir)))
-    }
-}
-
-impl PseudoDir for StaticDir {
-    fn lookup(&self, name: &[u8]) -> Option<PseudoNode> { todo!() }
-    fn list(&self) -> Vec<(Vec<u8>, FileKind)> { todo!() }
-}
-
-/// A file whose contents a function makes.
-pub struct ReadOnlyFile<F>(pub F);
-
-impl<F: Fn() -> Result<Vec<u8>> + Send + Sync> PseudoFile for ReadOnlyFile<F> {
-    fn read(&self) -> Result<Vec<u8>> {
-        self.0()
+    fn dev(&self) -> DeviceNumber {
+        self.dev
     }
 }

@@ -67,7 +67,12 @@ impl Dentry {
     }
 
     /// One that has no name in the tree, with `parent` for what is shown of it.
-    pub(crate) fn new_deleted(tree: Arc<DentryTree>, inode: InodeRef, parent: Option<Arc<Self>>, name: &[u8]) -> Arc<Self> {
+    pub(crate) fn new_deleted(
+        tree: Arc<DentryTree>,
+        inode: InodeRef,
+        parent: Option<Arc<Self>>,
+        name: &[u8],
+    ) -> Arc<Self> {
         let dentry = Self::new(tree, inode, parent, Arc::from(name));
         dentry.deleted.store(true, Ordering::Release);
         dentry
@@ -230,8 +235,10 @@ impl Dentry {
         let clock = &self.tree.clock;
         clock.begin_move();
         let old_name = child.name();
-        let old_place =
-            core::mem::replace(&mut *child.place.lock(), Place { parent: Some(new_dir.clone()), name: new_name.clone() });
+        let old_place = core::mem::replace(
+            &mut *child.place.lock(),
+            Place { parent: Some(new_dir.clone()), name: new_name.clone() },
+        );
         clock.end_move();
         drop(old_place);
         self.set_child(old_name, Child::Absent);
@@ -244,7 +251,12 @@ impl Dentry {
     }
 
     /// A rename has exchanged the two children. Both directories are locked.
-    pub(crate) fn exchange_children(self: &Arc<Self>, mine: &Arc<Self>, other_dir: &Arc<Self>, other: &Arc<Self>) {
+    pub(crate) fn exchange_children(
+        self: &Arc<Self>,
+        mine: &Arc<Self>,
+        other_dir: &Arc<Self>,
+        other: &Arc<Self>,
+    ) {
         let clock = &self.tree.clock;
         let (my_name, other_name) = (mine.name(), other.name());
         clock.begin_move();
@@ -252,8 +264,10 @@ impl Dentry {
             &mut *mine.place.lock(),
             Place { parent: Some(other_dir.clone()), name: other_name.clone() },
         );
-        let old_other =
-            core::mem::replace(&mut *other.place.lock(), Place { parent: Some(self.clone()), name: my_name.clone() });
+        let old_other = core::mem::replace(
+            &mut *other.place.lock(),
+            Place { parent: Some(self.clone()), name: my_name.clone() },
+        );
         clock.end_move();
         drop((old_mine, old_other));
         self.set_child(my_name, Child::Present(other.clone()));

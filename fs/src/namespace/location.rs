@@ -159,7 +159,12 @@ impl Location {
     ///
     /// # Errors
     /// ENOTDIR; ENOENT if the directory has been removed; EIO, EUCLEAN.
-    pub fn read_dir(&self, root: &Self, offset: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> bool) -> Result<()> {
+    pub fn read_dir(
+        &self,
+        root: &Self,
+        offset: u64,
+        emit: &mut dyn FnMut(&DirEntry<'_>) -> bool,
+    ) -> Result<()> {
         if !self.dentry.is_directory() {
             return err!(ENOTDIR);
         }

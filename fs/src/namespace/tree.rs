@@ -81,7 +81,11 @@ impl Namespace {
             return err!(EBUSY);
         }
         // One filesystem has one tree of dentries, wherever it is mounted.
-        let known = self.mounts().iter().find(|mount| Arc::ptr_eq(mount.file_system(), &fs)).map(|m| m.root_dentry().clone());
+        let known = self
+            .mounts()
+            .iter()
+            .find(|mount| Arc::ptr_eq(mount.file_system(), &fs))
+            .map(|m| m.root_dentry().clone());
         let root = known.unwrap_or_else(|| new_root_dentry(fs, &self.clock));
         let mount = Mount::new(self.next_id.fetch_add(1, Ordering::Relaxed), root, source, flags);
         at.mount.attach(&at.dentry, &mount);

@@ -73,7 +73,12 @@ pub struct Parent {
 ///
 /// # Errors
 /// ENOENT, ENOTDIR, EACCES, ELOOP (more than 40 symbolic links), ENAMETOOLONG, EXDEV, EIO.
-pub fn lookup(ctx: &WalkContext, start: Option<&Location>, path: &[u8], flags: LookupFlags) -> Result<Location> {
+pub fn lookup(
+    ctx: &WalkContext,
+    start: Option<&Location>,
+    path: &[u8],
+    flags: LookupFlags,
+) -> Result<Location> {
     if path.is_empty() && flags.contains(LookupFlags::EMPTY_PATH) {
         return Ok(start.unwrap_or(&ctx.cwd).clone());
     }
@@ -84,7 +89,12 @@ pub fn lookup(ctx: &WalkContext, start: Option<&Location>, path: &[u8], flags: L
 ///
 /// # Errors
 /// As [`lookup`].
-pub fn lookup_parent(ctx: &WalkContext, start: Option<&Location>, path: &[u8], flags: LookupFlags) -> Result<Parent> {
+pub fn lookup_parent(
+    ctx: &WalkContext,
+    start: Option<&Location>,
+    path: &[u8],
+    flags: LookupFlags,
+) -> Result<Parent> {
     Walker::new(ctx, start, path, flags)?.into_parent()
 }
 
@@ -237,9 +247,13 @@ impl<'a> Walker<'a> {
 
     /// The next part of the path, and whether it is the last.
     fn next_part(&mut self) -> Option<(core::ops::Range<usize>, bool)> {
-        let skip = |from: usize| self.path[from..].iter().position(|&byte| byte != b'/').map(|more| from + more);
+        let skip =
+            |from: usize| self.path[from..].iter().position(|&byte| byte != b'/').map(|more| from + more);
         let start = skip(self.position)?;
-        let end = self.path[start..].iter().position(|&byte| byte == b'/').map_or(self.path.len(), |len| start + len);
+        let end = self.path[start..]
+            .iter()
+            .position(|&byte| byte == b'/')
+            .map_or(self.path.len(), |len| start + len);
         let is_last = skip(end).is_none();
         if is_last && end < self.path.len() {
             self.trailing_slash = true;

@@ -62,8 +62,7 @@ pub fn chown(ctx: &WalkContext, location: &Location, uid: Option<u32>, gid: Opti
     if !credentials.has(Capabilities::CHOWN) {
         let is_owner = credentials.uid == metadata.uid;
         let uid_fine = uid.is_none_or(|uid| is_owner && uid == metadata.uid);
-        let gid_fine =
-            gid.is_none_or(|gid| is_owner && (gid == metadata.gid || credentials.in_group(gid)));
+        let gid_fine = gid.is_none_or(|gid| is_owner && (gid == metadata.gid || credentials.in_group(gid)));
         if !uid_fine || !gid_fine {
             return err!(EPERM);
         }

@@ -2,9 +2,7 @@
 
 use super::{check_access, check_may_create, check_writable, new_inode};
 use crate::namespace::{Child, LastName, LookupFlags, WalkContext, Walker, lookup};
-use crate::{
-    Access, Dentry, FileKind, InodeRef, Location, MountFlags, NewKind, OpenFlags, Result, SetAttr,
-};
+use crate::{Access, Dentry, FileKind, InodeRef, Location, MountFlags, NewKind, OpenFlags, Result, SetAttr};
 use alloc::format;
 use husk_abi::err;
 
@@ -81,7 +79,10 @@ fn create(
                         let new = new_inode(&ctx.credentials, &dir, NewKind::Regular, mode);
                         let inode = dir.inode().create(&name, &new)?;
                         let dentry = dir.dentry.add(&name, inode);
-                        return Ok(Opened { location: Location { mount: dir.mount.clone(), dentry }, created: true });
+                        return Ok(Opened {
+                            location: Location { mount: dir.mount.clone(), dentry },
+                            created: true,
+                        });
                     }
                 }
             }
