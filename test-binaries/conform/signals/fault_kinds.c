@@ -1,0 +1,69 @@
+/* SIGFPE, SIGILL, SIGTRAP, SIGBUS: si_code and si_addr of each. */
+#include "../tst.h"
+
+#include <fenv.h>
+#include <ucontext.h>
+
+static volatile int trap_code;
+static volatile unsigned long trap_rip, trap_number;
+
+static void trapped(int signal, siginfo_t *info, void *context)
+{
+	ucontext_t *user = context;
+
+	(void)signal;
+	trap_code = info->si_code;
+	trap_rip = user->uc_mcontext.gregs[REG_RIP];
+	trap_number = user->uc_mcontext.gregs[REG_TRAPNO];
+	/* Single steps end. */
+	user->uc_mcontext.gregs[REG_EFL] &= ~0x100;
+}
+
+int main(void)
+{
+	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+	unsigned long after = 0;
+	volatile double zero = 0, one = 1, result;
+	int fd;
+	char *map;
+
+	tst_catch_faults();
+	CHECK_EQ(TST_FAULT(__asm__ volatile("xor %%edx, %%edx; xor %%ecx, %%ecx; mov $1, %%eax; idiv %%ecx" ::
+						    : "eax", "ecx", "edx")),
+		 SIGFPE);
+	CHECK_EQ(tst_fault_info.si_code, FPE_INTDIV);
+	CHECK(tst_fault_info.si_addr != NULL, "it names the instruction");
+	CHECK_EQ(TST_FAULT(__asm__ volatile("mov $-1, %%edx; mov $0, %%eax; mov $1, %%ecx; idiv %%ecx" ::
+						    : "eax", "ecx", "edx")),
+		 SIGFPE);
+	unsigned control = 0x1f80 & ~0x200;
+	CHECK_EQ(TST_FAULT(__asm__ volatile("ldmxcsr %0" ::"m"(control)); result = one / zero), SIGFPE);
+	CHECK_EQ(tst_fault_info.si_code, FPE_FLTDIV);
+	control = 0x1f80;
+	__asm__ volatile("ldmxcsr %0" ::"m"(control));
+	result = one / zero;
+	CHECK(result > 1e308, "with exceptions masked a division by zero is infinity");
+
+	CHECK_EQ(TST_FAULT(__asm__ volatile("ud2")), SIGILL);
+	CHECK_EQ(tst_fault_info.si_code, ILL_ILLOPN);
+	CHECK(tst_fault_info.si_addr != NULL, "it names the instruction");
+
+	MUST(sigaction(SIGTRAP, &action, NULL));
+	__asm__ volatile("int3; lea 0(%%rip), %0" : "=r"(after));
+	CHECK_EQ(trap_code, SI_KERNEL);
+	CHECK_EQ(trap_number, 3);
+	CHECK(trap_rip < after && after - trap_rip <= 8, "int3 leaves RIP behind itself");
+	trap_code = -1;
+	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop; nop" ::: "cc", "memory");
+	CHECK_EQ(trap_code, TRAP_TRACE);
+	CHECK_EQ(trap_number, 1);
+
+	tst_file("/tmp/conform-bus", "x");
+	fd = MUST(open("/tmp/conform-bus", O_RDWR));
+	MUST(unlink("/tmp/conform-bus"));
+	map = MUST(mmap(NULL, 2 * TST_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	CHECK_EQ(TST_WRITE(map + TST_PAGE + 5), SIGBUS);
+	CHECK_EQ(tst_fault_info.si_code, BUS_ADRERR);
+	CHECK(tst_fault_info.si_addr == map + TST_PAGE + 5, "the address behind the file's end");
+	return tst_done();
+}
