@@ -5,6 +5,8 @@
 
 #[cfg(any(target_os = "none", test))]
 pub(crate) mod deadlines;
+#[cfg(any(target_os = "none", test))]
+pub(crate) mod ready;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;

@@ -14,9 +14,9 @@ use crate::frame::OutOfMemory;
 use crate::paging::PageTable;
 use crate::sync::{SpinLock, level};
 use crate::thread::deadlines::Deadlines;
+use crate::thread::ready::Ready;
 use crate::thread::token::{Sleep, Token};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::arch::asm;
@@ -25,6 +25,10 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// How long a thread runs while others wait.
 const SLICE_NS: u64 = 4_000_000;
+/// How far behind the others a thread comes in that slept.
+const SLEEP_CREDIT_NS: u64 = 3_000_000;
+/// How far behind the running thread one that wakes has to be to take the CPU before the slice ends.
+const WAKE_LEAD_NS: u64 = 1_000_000;
 
 /// What a thread runs.
 type Entry = Box<dyn FnOnce() + Send>;
@@ -39,7 +43,9 @@ pub(crate) struct Inner {
     home: AtomicUsize,
     /// How long it ran, up to the last switch away from it.
     ran_ns: AtomicU64,
-    /// When it was switched to; 0 while it does not run.
+    /// Its virtual time (see [`Ready`]) at the last look.
+    virtual_ns: AtomicU64,
+    /// When it was switched to, or last looked at; 0 while it does not run.
     since_ns: AtomicU64,
     own: UnsafeCell<Own>,
 }
@@ -66,9 +72,20 @@ impl Inner {
             sleep: SpinLock::with_level(level::THREAD, Sleep::new()),
             home: AtomicUsize::new(cpu::current()),
             ran_ns: AtomicU64::new(0),
+            virtual_ns: AtomicU64::new(0),
             since_ns: AtomicU64::new(0),
             own: UnsafeCell::new(Own { stack_pointer, stack, space: None, entry }),
         })
+    }
+
+    /// Notes how long it has run, up to now. Only for the thread that runs on this CPU.
+    fn account(&self, now: u64) {
+        let since = self.since_ns.swap(now, Ordering::Relaxed);
+        if since != 0 {
+            let ran = now.saturating_sub(since);
+            self.ran_ns.fetch_add(ran, Ordering::Relaxed);
+            self.virtual_ns.fetch_add(ran, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -81,7 +98,7 @@ impl Inner {
 }
 
 struct Queue {
-    ready: VecDeque<Handle>,
+    ready: Ready<Handle>,
     sleepers: Deadlines<Handle>,
 }
 
@@ -114,7 +131,7 @@ static CPUS: [Cpu; MAX_CPUS] = [const { Cpu::new() }; MAX_CPUS];
 
 impl Cpu {
     const fn new() -> Self {
-        let queue = Queue { ready: VecDeque::new(), sleepers: Deadlines::new() };
+        let queue = Queue { ready: Ready::new(), sleepers: Deadlines::new() };
         Self {
             queue: SpinLock::with_level(level::RUN_QUEUE, queue),
             ready: AtomicUsize::new(0),
@@ -130,10 +147,17 @@ impl Cpu {
         }
     }
 
-    fn enqueue(&self, thread: Handle) {
+    /// Adds a thread that slept, or that goes on when others had their turn. Gives its virtual time.
+    fn enqueue(&self, thread: Handle, slept: bool) -> u64 {
         let mut queue = self.queue.lock();
-        queue.ready.push_back(thread);
+        let mut virtual_ns = thread.virtual_ns.load(Ordering::Relaxed);
+        if slept {
+            virtual_ns = queue.ready.after_sleep(virtual_ns, SLEEP_CREDIT_NS);
+            thread.virtual_ns.store(virtual_ns, Ordering::Relaxed);
+        }
+        queue.ready.push(virtual_ns, thread.id, thread);
         self.ready.store(queue.ready.len(), Ordering::Relaxed);
+        virtual_ns
     }
 
     fn dequeue(&self) -> Option<Handle> {
@@ -141,7 +165,7 @@ impl Cpu {
             return None;
         }
         let mut queue = self.queue.lock();
-        let thread = queue.ready.pop_front();
+        let thread = queue.ready.pop();
         self.ready.store(queue.ready.len(), Ordering::Relaxed);
         thread
     }
@@ -182,12 +206,22 @@ fn here() -> &'static Cpu {
     &CPUS[cpu::current()]
 }
 
-/// Puts a thread that does not sleep any more into its CPU's queue.
+/// Puts a thread that does not sleep any more into its CPU's queue, and sees to it that it gets its turn.
 fn make_ready(thread: Handle) {
     let home = &CPUS[thread.home.load(Ordering::Acquire)];
     // Another CPU would have to be told by an interrupt, once others are started.
     assert!(core::ptr::eq(home, here()), "a thread of another CPU is woken, which cannot be told");
-    home.enqueue(thread);
+    let virtual_ns = home.enqueue(thread, true);
+    let Some(running) = &*home.local.current.borrow() else { return };
+    if is_idle(running) {
+        return;
+    }
+    let now = time::monotonic_ns();
+    running.account(now);
+    if virtual_ns + WAKE_LEAD_NS < running.virtual_ns.load(Ordering::Relaxed) {
+        home.local.slice_end_ns.set(now);
+    }
+    home.set_timer(now);
 }
 
 pub(crate) fn current() -> Handle {
@@ -208,8 +242,6 @@ pub(crate) fn spawn(name: &str, f: Entry) -> Result<Handle, OutOfMemory> {
     let stack_pointer = unsafe { prepare(stack.top(), thread_entry) };
     let thread = Inner::new(name, stack_pointer, Some(stack), Some(f));
     make_ready(thread.clone());
-    let cpu = here();
-    cpu.set_timer(time::monotonic_ns());
     Ok(thread)
 }
 
@@ -282,11 +314,6 @@ pub(crate) fn unpark(thread: &Handle, token: Token) {
     let woken = thread.sleep.lock().give(token);
     if woken {
         make_ready(thread.clone());
-        // If a thread runs now, it has to make room in time; an idle CPU looks at its queue anyway.
-        let cpu = here();
-        if cpu.ready.load(Ordering::Relaxed) == 1 {
-            cpu.set_timer(time::monotonic_ns());
-        }
     }
 }
 
@@ -295,7 +322,8 @@ pub(crate) fn yield_now() {
     let cpu = here();
     if cpu.has_ready() {
         let me = current();
-        make_ready(me);
+        me.account(time::monotonic_ns());
+        cpu.enqueue(me, false);
         switch(false);
     } else {
         cpu.local.slice_end_ns.set(time::monotonic_ns() + SLICE_NS);
@@ -357,8 +385,8 @@ fn switch(ends: bool) {
     if Arc::ptr_eq(&me, &next) {
         return;
     }
-    let ran = now.saturating_sub(me.since_ns.swap(0, Ordering::Relaxed));
-    me.ran_ns.fetch_add(ran, Ordering::Relaxed);
+    me.account(now);
+    me.since_ns.store(0, Ordering::Relaxed);
     next.since_ns.store(now, Ordering::Relaxed);
     next.home.store(cpu::current(), Ordering::Release);
     fpu::save_before_switch();
