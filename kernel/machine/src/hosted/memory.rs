@@ -87,7 +87,7 @@ pub(crate) fn share_kernel_half(_root: &Frame) {}
 /// # Safety
 /// Both ranges are valid for so many bytes, and do not overlap unless they are the same.
 pub(crate) unsafe fn copy_bytes(dst: *mut u8, src: *const u8, len: usize) {
-    if dst as usize % 8 == 0 && src as usize % 8 == 0 {
+    if (dst as usize | src as usize).is_multiple_of(8) {
         for index in 0..len / 8 {
             // SAFETY: both words lie in their ranges and are aligned; atomics may be shared.
             unsafe {

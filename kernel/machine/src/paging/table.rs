@@ -215,7 +215,7 @@ struct Locked<'a> {
 }
 
 fn check(start: u64, end: u64) {
-    assert!(start % PAGE == 0 && end % PAGE == 0, "{start:#x}..{end:#x} is not page aligned");
+    assert!((start | end).is_multiple_of(PAGE), "{start:#x}..{end:#x} is not page aligned");
     assert!(start <= end && end <= USER_END, "{start:#x}..{end:#x} is not in user memory");
 }
 

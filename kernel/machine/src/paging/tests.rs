@@ -190,6 +190,12 @@ fn words_are_exchanged() {
     assert_eq!(space.load_u32(0x1004), Ok(5));
     assert_eq!(space.compare_exchange_u32(0x1004, 5, 6), Ok(Ok(5)));
     assert_eq!(space.compare_exchange_u32(0x1004, 5, 7), Ok(Err(6)));
+    space.map(0x2000, page(0), RW).unwrap();
+    space.store_u32(0x1ffe, 0x0403_0201).unwrap();
+    assert_eq!(space.compare_exchange_u32(0x1ffe, 0x0403_0201, 0x0807_0605), Ok(Ok(0x0403_0201)));
+    assert_eq!(space.load_u32(0x1ffe), Ok(0x0807_0605));
+    space.unmap(0x2000, 0x3000);
+    assert_eq!(space.load_u32(0x1ffe).unwrap_err().addr, 0x2000);
     space.protect(0x1000, 0x2000, Prot::READ);
     assert_eq!(space.load_u32(0x1004), Ok(6));
     assert_eq!(space.store_u32(0x1004, 1).unwrap_err().addr, 0x1004);

@@ -83,22 +83,52 @@ pub(crate) unsafe fn strnlen(space: &PageTable, va: u64, max: usize) -> (usize, 
     (length, ended)
 }
 
-fn word<R>(space: &PageTable, va: u64, write: bool, f: impl FnOnce(&AtomicU32) -> R) -> Result<R, u64> {
-    assert!(va % 4 == 0, "a word at {va:#x} is not aligned");
+/// Uses a word at once. `None` if it is not aligned, as then it may lie on two pages.
+fn word<R>(
+    space: &PageTable,
+    va: u64,
+    write: bool,
+    f: impl FnOnce(&AtomicU32) -> R,
+) -> Option<Result<R, u64>> {
+    if !va.is_multiple_of(4) {
+        return None;
+    }
     // SAFETY: the word lies in the page and is aligned; only atomics access it.
-    space.access(va, write, |frame| f(unsafe { &*byte(frame, va as usize % PAGE_SIZE).cast() })).ok_or(va)
+    let used = space.access(va, write, |frame| f(unsafe { &*byte(frame, va as usize % PAGE_SIZE).cast() }));
+    Some(used.ok_or(va))
+}
+
+/// Uses the four bytes of a word one by one; not at once, but a program that does not align its words cannot expect that.
+fn split_word(space: &PageTable, va: u64, f: impl FnOnce(u32) -> Option<u32>) -> Result<u32, u64> {
+    let mut bytes = [0; 4];
+    // SAFETY: the buffer is valid, and the range is in user memory.
+    let done = unsafe { read(space, bytes.as_mut_ptr(), va, bytes.len()) };
+    if done < bytes.len() {
+        return Err(va + done as u64);
+    }
+    let old = u32::from_le_bytes(bytes);
+    if let Some(new) = f(old) {
+        // SAFETY: as above.
+        let done = unsafe { write(space, va, new.to_le_bytes().as_ptr(), bytes.len()) };
+        if done < bytes.len() {
+            return Err(va + done as u64);
+        }
+    }
+    Ok(old)
 }
 
 /// # Safety
 /// The word is in user memory.
 pub(crate) unsafe fn load_u32(space: &PageTable, va: u64) -> Result<u32, u64> {
     word(space, va, false, |word| word.load(Ordering::SeqCst))
+        .unwrap_or_else(|| split_word(space, va, |_| None))
 }
 
 /// # Safety
 /// The word is in user memory.
 pub(crate) unsafe fn swap_u32(space: &PageTable, va: u64, value: u32) -> Result<u32, u64> {
     word(space, va, true, |word| word.swap(value, Ordering::SeqCst))
+        .unwrap_or_else(|| split_word(space, va, |_| Some(value)))
 }
 
 /// # Safety
@@ -109,7 +139,8 @@ pub(crate) unsafe fn compare_exchange_u32(
     old: u32,
     new: u32,
 ) -> Result<u32, u64> {
-    word(space, va, true, |word| match word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst) {
-        Ok(found) | Err(found) => found,
+    word(space, va, true, |word| {
+        word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|found| found)
     })
+    .unwrap_or_else(|| split_word(space, va, |found| (found == old).then_some(new)))
 }
