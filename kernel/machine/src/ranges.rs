@@ -1,7 +1,7 @@
 //! Ranges of physical memory: making the list of what is free at boot.
 
 /// Ranges that a list has room for.
-const MAX: usize = 64;
+const MAX: usize = 32;
 /// Everything is in whole pages.
 const PAGE: u64 = crate::frame::PAGE_SIZE as u64;
 

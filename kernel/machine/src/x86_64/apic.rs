@@ -98,6 +98,7 @@ pub(crate) fn set_frequency(ticks: u32, ns: u64) {
 ///
 /// It may fire early when the deadline is further away than the timer counts (seconds): the callback arms it again.
 pub(crate) fn timer_arm(deadline_ns: u64) {
+    time::finish();
     let deadline_ns = deadline_ns.min(time::refine_deadline());
     if TSC_DEADLINE.load(Ordering::Relaxed) {
         let deadline = if deadline_ns == u64::MAX { 0 } else { tsc::from_monotonic(deadline_ns).max(1) };

@@ -52,7 +52,8 @@ const MEMORY_USABLE: u32 = 1;
 /// Entries of the memory map that are looked at.
 const MAX_MAP_ENTRIES: u32 = 128;
 const MAX_MODULES: usize = 4;
-const MAX_COMMAND_LINE: usize = 4096;
+/// Bytes of the command line that are looked at.
+const MAX_COMMAND_LINE: u64 = 4096;
 /// The first megabyte stays free: the BIOS's data, and start code for other CPUs.
 const LOW_MEMORY_END: u64 = 1 << 20;
 
@@ -63,8 +64,7 @@ struct Found {
     modules: [Range; MAX_MODULES],
     module_count: usize,
     rsdp: u64,
-    command_line: [u8; MAX_COMMAND_LINE],
-    command_line_len: usize,
+    command_line: Range,
 }
 
 static FOUND: Once<Found> = Once::new();
@@ -87,6 +87,7 @@ fn init_early() {
     super::idt::init();
     serial::init();
     cpu::init();
+    super::time::start();
     let found = FOUND.call_once(|| read_start_info(START_INFO.load(Ordering::Relaxed)));
     serial::init_logger(option(command_line(), "log").and_then(|level| level.parse().ok()).unwrap_or(1));
     kernel_map::init(found.usable.as_slice());
@@ -94,7 +95,7 @@ fn init_early() {
     super::fpu::init();
     super::syscall::init();
     super::apic::init();
-    super::time::init();
+    super::time::start_apic();
 }
 
 /// Everything: the above, then memory and devices.
@@ -102,6 +103,7 @@ pub(crate) fn init() -> BootInfo {
     init_early();
     super::memory::init();
     super::devices::init();
+    super::time::finish();
     BootInfo {
         command_line: command_line().into(),
         modules: modules().collect(),
@@ -127,7 +129,7 @@ pub(crate) fn rsdp() -> Option<u64> {
 /// The kernel's command line. Bytes that are not UTF-8 end it.
 pub(crate) fn command_line() -> &'static str {
     let Some(found) = FOUND.get() else { return "" };
-    let bytes = &found.command_line[..found.command_line_len];
+    let bytes = bytes(found.command_line);
     match core::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
@@ -143,12 +145,15 @@ pub(crate) fn option<'a>(command_line: &'a str, name: &str) -> Option<&'a str> {
 /// The boot modules' bytes.
 pub(crate) fn modules() -> impl Iterator<Item = &'static [u8]> {
     let modules = FOUND.get().map_or(&[][..], |found| &found.modules[..found.module_count]);
-    modules.iter().map(|range| {
-        let len = usize::try_from(range.end - range.start).unwrap_or(0);
-        // SAFETY: the range is RAM (checked against the memory map), is in the direct map, and was taken out of the
-        // usable memory, so nothing else ever writes it.
-        unsafe { core::slice::from_raw_parts(phys_to_virt(range.start), len) }
-    })
+    modules.iter().map(|range| bytes(*range))
+}
+
+/// What the monitor left in a range that was taken out of the usable memory.
+fn bytes(range: Range) -> &'static [u8] {
+    let len = usize::try_from(range.end - range.start).unwrap_or(0);
+    // SAFETY: the range is RAM below 4 GiB, or was checked against the memory map, so it is in the direct map; it is not
+    // given out for anything else, so nothing ever writes it.
+    unsafe { core::slice::from_raw_parts(phys_to_virt(range.start), len) }
 }
 
 /// Reads a plain structure from physical memory.
@@ -169,18 +174,13 @@ fn read_start_info(physical: u64) -> Found {
         modules: [Range::default(); MAX_MODULES],
         module_count: 0,
         rsdp: info.rsdp_paddr,
-        command_line: [0; MAX_COMMAND_LINE],
-        command_line_len: 0,
+        command_line: Range::default(),
     };
     if info.cmdline_paddr != 0 {
-        while found.command_line_len < MAX_COMMAND_LINE {
-            let byte = read_physical(info.cmdline_paddr + found.command_line_len as u64);
-            if byte == 0 {
-                break;
-            }
-            found.command_line[found.command_line_len] = byte;
-            found.command_line_len += 1;
-        }
+        let end = |end: &u64| read_physical::<u8>(*end) == 0;
+        let longest = info.cmdline_paddr + MAX_COMMAND_LINE;
+        found.command_line.start = info.cmdline_paddr;
+        found.command_line.end = (info.cmdline_paddr..longest).find(end).unwrap_or(longest);
     }
     let list = &mut found.usable;
     for index in 0..u64::from(info.memmap_entries.min(MAX_MAP_ENTRIES)) {
@@ -203,6 +203,7 @@ fn read_start_info(physical: u64) -> Found {
     for module in &found.modules[..found.module_count] {
         list.remove(module.start, module.end);
     }
+    list.remove(found.command_line.start, found.command_line.end);
     list.remove(0, LOW_MEMORY_END);
     let image = kernel_map::image();
     list.remove(image.start, image.end);

@@ -196,16 +196,6 @@ pub(crate) fn read_cr2() -> u64 {
     value
 }
 
-/// Forgets every translation, the global ones too.
-pub(crate) fn flush_global() {
-    let cr4 = read_cr4();
-    // SAFETY: toggling PGE flushes the TLB and changes nothing else.
-    unsafe {
-        write_cr4(cr4 & !CR4_PGE);
-        write_cr4(cr4 | CR4_PGE);
-    }
-}
-
 /// Reads DR6 and clears it, as a debug exception's handler must.
 pub(crate) fn take_debug_status() -> u64 {
     let value: u64;

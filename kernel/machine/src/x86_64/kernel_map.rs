@@ -107,7 +107,11 @@ pub(crate) fn init(memory: &[Range]) {
             DIRECT.set(giant, (giant as u64) << 30 | LARGE | data);
         }
     } else {
-        assert!(giants <= DIRECT_2M.len(), "more than {} GiB of memory need a CPU with 1 GiB pages", DIRECT_2M.len());
+        assert!(
+            giants <= DIRECT_2M.len(),
+            "more than {} GiB of memory need a CPU with 1 GiB pages",
+            DIRECT_2M.len()
+        );
         for (giant, table) in DIRECT_2M.iter().take(giants).enumerate() {
             fill_2m(table, giant as u64, data);
             DIRECT.set(giant, table.physical() | PRESENT | WRITE);
@@ -122,9 +126,9 @@ pub(crate) fn init(memory: &[Range]) {
     ROOT.set(slot(STACK_WINDOW), STACKS_1G.physical() | PRESENT | WRITE);
     ROOT.set(slot(MMIO_WINDOW), MMIO_1G.physical() | PRESENT | WRITE);
     ROOT.set(slot(KERNEL_BASE), IMAGE_1G.physical() | PRESENT | WRITE);
+    // The entry code's tables have no global entries, so nothing of them stays in the TLB.
     // SAFETY: the tables map the running code, its data and stack (in the image) as before.
     unsafe { cpu::write_cr3(root()) };
-    cpu::flush_global();
 }
 
 fn fill_2m(table: &Table, giant: u64, data: u64) {

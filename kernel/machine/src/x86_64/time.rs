@@ -1,20 +1,27 @@
 //! Finding out how fast the clocks go, and the time since the entry point.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use spin::Once;
 
 use super::pit::{self, Sample};
 use super::{apic, cpu, devices, kvmclock, pvh, tsc};
 
-/// How long the first measurement takes, in ticks of the 8254: a millisecond.
-const FIRST_TICKS: u16 = (pit::FREQUENCY / 1000) as u16;
-/// When the frequency is measured again, over the whole time since the first measurement.
+/// How long the first measurement takes, in ticks of the 8254: a tenth of a millisecond. It is good to about a hundredth,
+/// which is enough for later ones, over a longer time, to know how often the count has wrapped.
+const FIRST_TICKS: u16 = (pit::FREQUENCY / 10_000) as u16;
+/// When the frequency is measured again, over the whole time since the first measurement: besides at the end of boot.
 const REFINEMENTS: [u64; 2] = [50_000_000, 2_000_000_000];
 /// After that time the 8254's count, which wraps every 55 ms, cannot be told apart from one a turn later.
-const REFINE_LIMIT_NS: u64 = 8_000_000_000;
+const REFINE_LIMIT_NS: u64 = 2_500_000_000;
+
+/// The APIC's timer is measured at least so long.
+const APIC_NS: u64 = 300_000;
 
 static FIRST_SAMPLE: Once<Sample> = Once::new();
+/// TSC and count of the APIC's timer, together.
+static APIC_START: Once<(u64, u32)> = Once::new();
+static FINISHED: AtomicBool = AtomicBool::new(false);
 /// How many of [`REFINEMENTS`] are done; all of them where the frequency was not measured.
 static REFINED: AtomicU8 = AtomicU8::new(REFINEMENTS.len() as u8);
 /// Realtime minus monotonic time.
@@ -23,7 +30,7 @@ const UNKNOWN: u64 = 0;
 static SOURCE: Once<&'static str> = Once::new();
 
 /// Starts the clock: by what the host says, by what the CPU says, or by measurement.
-pub(crate) fn init() {
+pub(crate) fn start() {
     let entry = pvh::HUSK_ENTRY_TSC.load(Ordering::Relaxed);
     if let Some(reading) = kvmclock::detect() {
         tsc::start(entry, 1 << 32, reading.ns_per_2_32_ticks);
@@ -37,11 +44,32 @@ pub(crate) fn init() {
         FIRST_SAMPLE.call_once(|| first);
         REFINED.store(0, Ordering::Relaxed);
     } else {
-        measure_by_apic(entry);
+        log::error!("nothing says how fast the TSC is, and there is no 8254 timer: taking it for 2 GHz");
+        tsc::start(entry, 2, 1);
+    }
+}
+
+/// Lets the APIC's timer count, to be measured by [`finish`].
+pub(crate) fn start_apic() {
+    apic::count_start();
+    APIC_START.call_once(|| (tsc::read(), apic::count()));
+}
+
+/// The end of boot, or the first use of the timer: measures over the time since the start, and lets the APIC's timer interrupt.
+pub(crate) fn finish() {
+    if FINISHED.swap(true, Ordering::Relaxed) {
         return;
     }
-    if apic::needs_calibration() && FIRST_SAMPLE.get().is_none() {
-        calibrate_apic();
+    measure_again();
+    if apic::needs_calibration()
+        && let Some((start, count)) = APIC_START.get()
+    {
+        // Bounded: the clock goes.
+        while tsc::ns_for(tsc::read() - start) < APIC_NS {
+            core::hint::spin_loop();
+        }
+        let (counted, ticks) = (apic::count() - count, tsc::read() - start);
+        apic::set_frequency(counted, tsc::ns_for(ticks));
     }
     apic::timer_arm(u64::MAX);
 }
@@ -62,52 +90,14 @@ fn frequency_from_cpuid() -> Option<u64> {
     (ratio.ebx != 0 && mhz != 0).then(|| u64::from(mhz) * 1_000_000)
 }
 
-/// Measures the TSC, and the APIC's timer with it, against the 8254 for a millisecond.
+/// Measures the TSC against the 8254 for a short time.
 fn measure() -> Option<(Sample, Sample)> {
     pit::start();
-    apic::count_start();
     // The first reading is slow (in emulation, translation), so it is not used.
     pit::sample();
     let first = pit::sample();
-    let count = apic::count();
     let second = pit::sample_after(first, FIRST_TICKS)?;
-    let counted = apic::count().wrapping_sub(count);
-    let ticks = u64::from(second.ticks.wrapping_sub(first.ticks));
-    if apic::needs_calibration() {
-        apic::set_frequency(counted, ticks * 1_000_000_000 / pit::FREQUENCY);
-    }
     (second.tsc > first.tsc).then_some((first, second))
-}
-
-/// Measures the APIC's timer against the TSC for a fifth of a millisecond.
-fn calibrate_apic() {
-    apic::count_start();
-    let (start, count) = (tsc::read(), apic::count());
-    let end = start + tsc::from_monotonic(200_000).saturating_sub(tsc::from_monotonic(0));
-    // Bounded: the TSC counts.
-    while tsc::read() < end {
-        core::hint::spin_loop();
-    }
-    apic::set_frequency(apic::count().wrapping_sub(count), tsc::ns_for(tsc::read() - start));
-}
-
-/// Nothing says how fast the TSC is, and there is no 8254: the APIC's timer runs at 1 GHz in the hypervisors that do so.
-fn measure_by_apic(entry: u64) {
-    apic::count_start();
-    let (start, count) = (tsc::read(), apic::count());
-    let mut counted = 0;
-    for _ in 0..1_000_000 {
-        counted = apic::count().wrapping_sub(count);
-        if counted >= 1_000_000 {
-            break;
-        }
-    }
-    let ticks = tsc::read() - start;
-    log::warn!("no clock to measure the TSC against: taking the APIC timer's frequency for 1 GHz");
-    tsc::start(entry, ticks, u64::from(counted.max(1)));
-    if apic::needs_calibration() {
-        apic::set_frequency(1, 1);
-    }
 }
 
 /// When the frequency wants to be measured again; `u64::MAX` if not any more.
@@ -121,12 +111,16 @@ pub(crate) fn refine() {
     if now < refine_deadline() {
         return;
     }
-    let Some(first) = FIRST_SAMPLE.get() else { return };
     let done = REFINEMENTS.iter().filter(|due| **due <= now).count();
     REFINED.store(done as u8, Ordering::Relaxed);
-    if now > REFINE_LIMIT_NS {
-        return;
+    if now < REFINE_LIMIT_NS {
+        measure_again();
     }
+}
+
+/// Measures the TSC over the time since the first sample, if it was measured at all.
+fn measure_again() {
+    let Some(first) = FIRST_SAMPLE.get() else { return };
     let sample = pit::sample();
     let ticks = sample.tsc - first.tsc;
     // What the clock says so far is good enough to know how often the count has wrapped.
