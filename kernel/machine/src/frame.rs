@@ -319,6 +319,29 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_reclaimed_before_an_allocation_fails() {
+        std::thread_local! {
+            static CACHE: std::cell::RefCell<Vec<Frame>> = const { std::cell::RefCell::new(Vec::new()) };
+        }
+        // Other tests run out of memory on their own threads, where this cache is empty.
+        reclaim_hook(|pages| CACHE.with(|cache| cache.borrow_mut().drain(..).take(pages).count()));
+        let page = zero_frame().clone();
+        let _limit = limit_frames(3);
+        CACHE.with(|cache| cache.borrow_mut().extend((0..3).map(|_| Frame::alloc().unwrap())));
+        let _frame = Frame::alloc().unwrap();
+        assert!(CACHE.with(|cache| cache.borrow().is_empty()));
+        let space = crate::paging::PageTable::new().unwrap();
+        CACHE.with(|cache| cache.borrow_mut().push(Frame::alloc().unwrap()));
+        let page = zero_frame().clone();
+        assert_eq!(
+            space.map(0x1000, page, crate::paging::Prot::READ),
+            Err(OutOfMemory),
+            "it needs three tables"
+        );
+        assert!(CACHE.with(|cache| cache.borrow().is_empty()));
+    }
+
+    #[test]
     fn runs_are_consecutive_and_zero() {
         let run = alloc_contiguous(5).unwrap();
         for (i, frame) in run.frames().iter().enumerate() {

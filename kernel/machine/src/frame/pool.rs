@@ -38,6 +38,7 @@ struct Region {
 }
 
 struct Pool {
+    meta: MetaArray,
     regions: [Region; MAX_REGIONS],
     /// Head of the list of free pages.
     free_list: u32,
@@ -50,26 +51,28 @@ struct Pool {
     reserve: usize,
 }
 
+/// Where the array of all pages' data is.
+#[derive(Clone, Copy)]
+struct MetaArray(*const Meta);
+
+// SAFETY: the array is made of atomics and never freed.
+unsafe impl Send for MetaArray {}
+
+impl MetaArray {
+    fn of(self, number: u32) -> &'static Meta {
+        debug_assert!(!self.0.is_null(), "the frame allocator is not set up");
+        // SAFETY: the array covers every page number that the pool manages, and it is never freed. Its elements are
+        // atomics, for which every bit pattern is valid.
+        unsafe { &*self.0.add(number as usize) }
+    }
+}
+
 static META: AtomicPtr<Meta> = AtomicPtr::new(core::ptr::null_mut());
 
-static POOL: SpinLock<Pool> = SpinLock::with_level(
-    level::FRAMES,
-    Pool {
-        regions: [Region { start: 0, next: 0, end: 0 }; MAX_REGIONS],
-        free_list: 0,
-        listed: 0,
-        fresh: 0,
-        total: 0,
-        reserve: 0,
-    },
-);
+static POOL: SpinLock<Pool> = SpinLock::with_level(level::FRAMES, Pool::new());
 
 fn meta(number: u32) -> &'static Meta {
-    let base = META.load(Ordering::Relaxed);
-    debug_assert!(!base.is_null(), "the frame allocator is not set up");
-    // SAFETY: the array covers every page number that the pool manages, and it is never freed. Its elements are
-    // atomics, for which every bit pattern is valid.
-    unsafe { &*base.add(number as usize) }
+    MetaArray(META.load(Ordering::Relaxed)).of(number)
 }
 
 fn number_of(frame: &Frame) -> u32 {
@@ -88,40 +91,62 @@ fn number_of(frame: &Frame) -> u32 {
 pub(crate) unsafe fn init(ranges: impl Iterator<Item = (u64, u64)>) {
     let mut pool = POOL.lock();
     assert!(META.load(Ordering::Relaxed).is_null(), "the frame allocator is set up twice");
-    let mut count = 0;
-    let mut highest = 0;
-    for (start, end) in ranges {
-        // Page 0 stays unused, so that 0 can mean "none".
-        let start = u32::try_from(start.max(PAGE).div_ceil(PAGE)).expect("physical address too high");
-        let end = u32::try_from(end / PAGE).expect("physical address too high");
-        if start >= end {
-            continue;
-        }
-        let region = Region { start, next: start, end };
-        if count < MAX_REGIONS {
-            pool.regions[count] = region;
-            count += 1;
-        } else if let Some(smallest) = pool.regions.iter_mut().min_by_key(|region| region.end - region.start)
-            && smallest.end - smallest.start < end - start
-        {
-            *smallest = region;
-        }
-        highest = highest.max(end);
-    }
-    let meta_pages = (highest as usize * size_of::<Meta>()).div_ceil(PAGE_SIZE) as u32;
-    let home = pool.regions[..count]
-        .iter_mut()
-        .find(|region| region.end - region.start >= meta_pages)
-        .expect("no memory that the kernel can use");
-    META.store(direct(u64::from(home.start) * PAGE).as_ptr().cast(), Ordering::Release);
-    home.start += meta_pages;
-    home.next = home.start;
-    pool.total = pool.regions.iter().map(|region| (region.end - region.start) as usize).sum();
-    pool.fresh = pool.total;
-    pool.reserve = (pool.total / 64).clamp(32, 1024);
+    let home = pool.add_regions(ranges);
+    let array = direct(u64::from(home) * PAGE).as_ptr().cast();
+    META.store(array, Ordering::Release);
+    pool.meta = MetaArray(array);
 }
 
 impl Pool {
+    const fn new() -> Self {
+        Self {
+            meta: MetaArray(core::ptr::null()),
+            regions: [Region { start: 0, next: 0, end: 0 }; MAX_REGIONS],
+            free_list: 0,
+            listed: 0,
+            fresh: 0,
+            total: 0,
+            reserve: 0,
+        }
+    }
+
+    /// Sets the regions, less the pages for the array of all pages' data; gives the first of those.
+    fn add_regions(&mut self, ranges: impl Iterator<Item = (u64, u64)>) -> u32 {
+        let mut count = 0;
+        let mut highest = 0;
+        for (start, end) in ranges {
+            // Page 0 stays unused, so that 0 can mean "none".
+            let start = u32::try_from(start.max(PAGE).div_ceil(PAGE)).expect("physical address too high");
+            let end = u32::try_from(end / PAGE).expect("physical address too high");
+            if start >= end {
+                continue;
+            }
+            let region = Region { start, next: start, end };
+            if count < MAX_REGIONS {
+                self.regions[count] = region;
+                count += 1;
+            } else if let Some(smallest) =
+                self.regions.iter_mut().min_by_key(|region| region.end - region.start)
+                && smallest.end - smallest.start < end - start
+            {
+                *smallest = region;
+            }
+            highest = highest.max(end);
+        }
+        let meta_pages = (highest as usize * size_of::<Meta>()).div_ceil(PAGE_SIZE) as u32;
+        let home = self.regions[..count]
+            .iter_mut()
+            .find(|region| region.end - region.start >= meta_pages)
+            .expect("no memory that the kernel can use");
+        let array = home.start;
+        home.start += meta_pages;
+        home.next = home.start;
+        self.total = self.regions.iter().map(|region| (region.end - region.start) as usize).sum();
+        self.fresh = self.total;
+        self.reserve = (self.total / 64).clamp(32, 1024);
+        array
+    }
+
     fn free(&self) -> usize {
         self.listed + self.fresh
     }
@@ -129,7 +154,7 @@ impl Pool {
     fn take_one(&mut self) -> Option<u32> {
         if self.free_list != 0 {
             let number = self.free_list;
-            self.free_list = meta(number).link.load(Ordering::Relaxed);
+            self.free_list = self.meta.of(number).link.load(Ordering::Relaxed);
             self.listed -= 1;
             return Some(number);
         }
@@ -146,7 +171,7 @@ impl Pool {
             self.fresh -= pages as usize;
             return Some(region.next - pages);
         }
-        let first = self.regions.iter().find_map(|region| find_free_run(region, pages))?;
+        let first = self.regions.iter().find_map(|region| self.find_free_run(region, pages))?;
         self.unlist(first, pages);
         Some(first)
     }
@@ -158,38 +183,70 @@ impl Pool {
         let mut tail = 0;
         let mut number = self.free_list;
         while number != 0 {
-            let next = meta(number).link.load(Ordering::Relaxed);
+            let next = self.meta.of(number).link.load(Ordering::Relaxed);
             if in_run(number) {
                 self.listed -= 1;
             } else if tail == 0 {
                 head = number;
                 tail = number;
             } else {
-                meta(tail).link.store(number, Ordering::Relaxed);
+                self.meta.of(tail).link.store(number, Ordering::Relaxed);
                 tail = number;
             }
             number = next;
         }
         if tail != 0 {
-            meta(tail).link.store(0, Ordering::Relaxed);
+            self.meta.of(tail).link.store(0, Ordering::Relaxed);
         }
         self.free_list = head;
     }
-}
 
-/// Searches the used part of a region; linear, but only when memory is nearly used up.
-///
-/// A page with no references is on the list or on its way to it; the latter only changes under the pool's lock (see
-/// [`drop_reference`]), so what is seen here is on the list.
-fn find_free_run(region: &Region, pages: u32) -> Option<u32> {
-    let mut length = 0;
-    for number in region.start..region.next {
-        length = if meta(number).refs.load(Ordering::Relaxed) == 0 { length + 1 } else { 0 };
-        if length == pages {
-            return Some(number + 1 - pages);
+    /// Searches the used part of a region; linear, but only when memory is nearly used up.
+    ///
+    /// A page with no references is on the list: the last reference is given up under the pool's lock.
+    fn find_free_run(&self, region: &Region, pages: u32) -> Option<u32> {
+        let mut length = 0;
+        for number in region.start..region.next {
+            length = if self.meta.of(number).refs.load(Ordering::Relaxed) == 0 { length + 1 } else { 0 };
+            if length == pages {
+                return Some(number + 1 - pages);
+            }
         }
+        None
     }
-    None
+
+    /// One page with one reference.
+    fn alloc(&mut self, reserve: Reserve) -> Option<u32> {
+        if reserve == Reserve::Keep && self.free() <= self.reserve {
+            return None;
+        }
+        let number = self.take_one()?;
+        self.own(number);
+        Some(number)
+    }
+
+    /// Consecutive pages with one reference each.
+    fn alloc_run(&mut self, pages: u32) -> Option<u32> {
+        let first = self.take_run(pages)?;
+        (first..first + pages).for_each(|number| self.own(number));
+        Some(first)
+    }
+
+    fn own(&self, number: u32) {
+        let meta = self.meta.of(number);
+        meta.refs.store(1, Ordering::Relaxed);
+        meta.link.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes back a page whose last reference is given up.
+    fn free_page(&mut self, number: u32) {
+        let meta = self.meta.of(number);
+        meta.refs.store(0, Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        meta.link.store(self.free_list, Ordering::Relaxed);
+        self.free_list = number;
+        self.listed += 1;
+    }
 }
 
 pub(super) fn stats() -> FrameStats {
@@ -200,15 +257,7 @@ pub(super) fn stats() -> FrameStats {
 /// One page with one reference.
 pub(super) fn alloc(reserve: Reserve) -> Option<Frame> {
     crate::arch::memory::may_allocate().then_some(())?;
-    let mut pool = POOL.lock();
-    if reserve == Reserve::Keep && pool.free() <= pool.reserve {
-        return None;
-    }
-    let number = pool.take_one()?;
-    let meta = meta(number);
-    meta.refs.store(1, Ordering::Relaxed);
-    meta.link.store(0, Ordering::Relaxed);
-    drop(pool);
+    let number = POOL.lock().alloc(reserve)?;
     crate::arch::memory::count_frames(1);
     // SAFETY: the page was free, and its one reference is this one.
     Some(unsafe { Frame::from_raw(u64::from(number) * PAGE) })
@@ -217,13 +266,7 @@ pub(super) fn alloc(reserve: Reserve) -> Option<Frame> {
 /// The physical address of `pages` consecutive pages with one reference each.
 pub(super) fn alloc_run(pages: usize) -> Option<u64> {
     let pages = u32::try_from(pages).ok()?;
-    let mut pool = POOL.lock();
-    let first = pool.take_run(pages)?;
-    for number in first..first + pages {
-        meta(number).refs.store(1, Ordering::Relaxed);
-        meta(number).link.store(0, Ordering::Relaxed);
-    }
-    drop(pool);
+    let first = POOL.lock().alloc_run(pages)?;
     crate::arch::memory::count_frames(pages as isize);
     Some(u64::from(first) * PAGE)
 }
@@ -251,18 +294,91 @@ pub(super) fn drop_reference(frame: &Frame) {
         }
     }
     debug_assert!(refs == 1, "a free page is freed again");
-    let mut pool = POOL.lock();
     // Ours was the only reference, so nobody can have cloned it since.
-    meta.refs.store(0, Ordering::Relaxed);
-    fence(Ordering::Acquire);
-    meta.link.store(pool.free_list, Ordering::Relaxed);
-    pool.free_list = number;
-    pool.listed += 1;
-    drop(pool);
+    POOL.lock().free_page(number);
     crate::arch::memory::count_frames(-1);
 }
 
 /// The counter that the owner of an allocated page may use; 0 at first. Page tables count their used entries in it.
 pub(crate) fn counter(frame: &Frame) -> &'static AtomicU32 {
     &meta(number_of(frame)).link
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// A pool over pages 10..60 and 100..150, less the page for its data.
+    fn pool() -> Pool {
+        let mut pool = Pool::new();
+        let page = |number: u64| number * PAGE;
+        assert_eq!(pool.add_regions([(page(10), page(60)), (page(100) - 5, page(150) + 5)].into_iter()), 10);
+        let array: Vec<Meta> =
+            (0..150).map(|_| Meta { refs: AtomicU32::new(77), link: AtomicU32::new(77) }).collect();
+        pool.meta = MetaArray(array.leak().as_ptr());
+        pool.reserve = 4;
+        pool
+    }
+
+    #[test]
+    fn regions_are_used_up_to_the_reserve() {
+        let mut pool = pool();
+        assert_eq!((pool.total, pool.free()), (99, 99));
+        let kept: BTreeSet<u32> = core::iter::from_fn(|| pool.alloc(Reserve::Keep)).collect();
+        assert_eq!(kept.len(), 95);
+        assert!(kept.iter().all(|page| (11..60).contains(page) || (100..150).contains(page)));
+        assert_eq!(core::iter::from_fn(|| pool.alloc(Reserve::Use)).count(), 4);
+        assert_eq!(pool.free(), 0);
+    }
+
+    #[test]
+    fn runs_come_from_freed_pages_when_nothing_else_is_left() {
+        let mut pool = pool();
+        while pool.alloc(Reserve::Use).is_some() {}
+        assert_eq!(pool.alloc_run(1), None);
+        for page in [20, 22, 23, 120, 24, 26, 21] {
+            pool.free_page(page);
+        }
+        assert_eq!(pool.alloc_run(6), None);
+        assert_eq!(pool.alloc_run(5), Some(20));
+        assert_eq!(pool.free(), 2);
+        let rest: BTreeSet<u32> = core::iter::from_fn(|| pool.alloc(Reserve::Use)).collect();
+        assert_eq!(rest, BTreeSet::from([26, 120]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_is_given_out_twice(steps in proptest::collection::vec((0u8..4, 0usize..200), 1..300)) {
+            let mut pool = pool();
+            let mut used = BTreeSet::new();
+            for (step, number) in steps {
+                match step {
+                    0 | 1 => {
+                        if let Some(page) = pool.alloc(Reserve::Use) {
+                            prop_assert!(used.insert(page));
+                        }
+                    }
+                    2 => {
+                        let pages = number as u32 % 7 + 1;
+                        if let Some(first) = pool.alloc_run(pages) {
+                            for page in first..first + pages {
+                                prop_assert!(used.insert(page));
+                            }
+                        }
+                    }
+                    _ => {
+                        if let Some(&page) = used.iter().nth(number % used.len().max(1)) {
+                            used.remove(&page);
+                            pool.free_page(page);
+                        }
+                    }
+                }
+                prop_assert_eq!(pool.free() + used.len(), pool.total);
+                prop_assert!(used.iter().all(|page| (11..60).contains(page) || (100..150).contains(page)));
+            }
+        }
+    }
 }
