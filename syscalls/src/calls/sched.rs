@@ -1,0 +1,270 @@
+//! Scheduling: policies, priorities, affinity (sched(7)). There is one kind of scheduling here; what a program sets is kept and
+//! reported.
+
+use crate::args::{UserPtr, UserSlice};
+use crate::credentials::Capability;
+use crate::limits::Resource;
+use crate::pid;
+use crate::task::Task;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use husk_abi::{Errno, Timespec, err};
+use husk_machine::{cpu, thread};
+use linux_raw_sys::general as sys;
+
+/// Processors that an affinity mask can name.
+const MAX_CPUS: usize = 256;
+type CpuMask = [u64; MAX_CPUS / 64];
+
+const RESET_ON_FORK: u32 = 0x4000_0000;
+
+/// What a thread's program has set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attributes {
+    policy: u32,
+    priority: i32,
+    /// -20 to 19.
+    pub(crate) nice: i32,
+    reset_on_fork: bool,
+    affinity: CpuMask,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self { policy: sys::SCHED_NORMAL, priority: 0, nice: 0, reset_on_fork: false, affinity: all_cpus() }
+    }
+}
+
+fn all_cpus() -> CpuMask {
+    let mut mask = CpuMask::default();
+    for number in 0..cpu::count().min(MAX_CPUS) {
+        mask[number / 64] |= 1 << (number % 64);
+    }
+    mask
+}
+
+/// The thread that a pid argument names; 0 is the caller.
+fn with_task<R>(task: &Task, pid: i32, act: impl FnOnce(&Task) -> R) -> Result<R, Errno> {
+    if pid < 0 {
+        return err!(EINVAL);
+    }
+    if pid == 0 || pid == task.tid() {
+        return Ok(act(task));
+    }
+    find(pid).map(|other| act(&other)).ok_or(Errno::ESRCH.here())
+}
+
+fn find(tid: i32) -> Option<Arc<Task>> {
+    pid::processes().iter().find_map(|process| process.thread(tid))
+}
+
+/// sched_yield(2).
+pub(crate) fn sched_yield(task: &Task) -> Result<(), Errno> {
+    task.switches[0].fetch_add(1, Ordering::Relaxed);
+    thread::yield_now();
+    Ok(())
+}
+
+/// sched_getaffinity(2): the number of bytes written.
+pub(crate) fn sched_getaffinity(task: &Task, pid: i32, len: u32, mask: UserPtr<u8>) -> Result<usize, Errno> {
+    if (len as usize).saturating_mul(8) < cpu::count() || len % 8 != 0 {
+        return err!(EINVAL);
+    }
+    let affinity = with_task(task, pid, |task| task.sched.lock().affinity)?;
+    let bytes: Vec<u8> = affinity.iter().flat_map(|word| word.to_le_bytes()).collect();
+    // Linux writes as many bytes as its processors need, in words.
+    let needed = cpu::count().div_ceil(64) * 8;
+    let count = (len as usize).min(needed);
+    mask.write_slice(task.mm(), &bytes[..count])?;
+    Ok(count)
+}
+
+/// sched_setaffinity(2).
+pub(crate) fn sched_setaffinity(task: &Task, pid: i32, mask: UserPtr<u8>, len: u32) -> Result<(), Errno> {
+    let mut bytes = [0; MAX_CPUS / 8];
+    let count = (len as usize).min(bytes.len());
+    task.mm().copy_in(&mut bytes[..count], mask.addr())?;
+    let mut wanted = CpuMask::default();
+    for (word, bytes) in wanted.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    for (word, possible) in wanted.iter_mut().zip(all_cpus()) {
+        *word &= possible;
+    }
+    with_task(task, pid, |_| ())?;
+    if wanted.iter().all(|&word| word == 0) {
+        return err!(EINVAL);
+    }
+    with_task(task, pid, |task| task.sched.lock().affinity = wanted)
+}
+
+/// The affinity mask as hexadecimal words for /proc/self/status, highest first.
+pub(crate) fn affinity(task: &Task) -> [u64; MAX_CPUS / 64] {
+    task.sched.lock().affinity
+}
+
+/// sched_getscheduler(2).
+pub(crate) fn sched_getscheduler(task: &Task, pid: i32) -> Result<u32, Errno> {
+    with_task(task, pid, |task| {
+        let attributes = task.sched.lock();
+        attributes.policy | if attributes.reset_on_fork { RESET_ON_FORK } else { 0 }
+    })
+}
+
+/// sched_setscheduler(2).
+pub(crate) fn sched_setscheduler(task: &Task, pid: i32, policy: i32, param: UserPtr<i32>) -> Result<(), Errno> {
+    if policy < 0 || param.is_null() {
+        return err!(EINVAL);
+    }
+    let priority = param.read(task.mm())?;
+    let policy = policy as u32;
+    set(task, pid, Some((policy & !RESET_ON_FORK, policy & RESET_ON_FORK != 0)), priority)
+}
+
+/// sched_getparam(2).
+pub(crate) fn sched_getparam(task: &Task, pid: i32, param: UserPtr<i32>) -> Result<(), Errno> {
+    if param.is_null() {
+        return err!(EINVAL);
+    }
+    let priority = with_task(task, pid, |task| task.sched.lock().priority)?;
+    param.write(task.mm(), &priority)
+}
+
+/// sched_setparam(2).
+pub(crate) fn sched_setparam(task: &Task, pid: i32, param: UserPtr<i32>) -> Result<(), Errno> {
+    if param.is_null() {
+        return err!(EINVAL);
+    }
+    let priority = param.read(task.mm())?;
+    set(task, pid, None, priority)
+}
+
+fn range_of(policy: u32) -> Result<(i32, i32), Errno> {
+    match policy {
+        sys::SCHED_FIFO | sys::SCHED_RR => Ok((1, 99)),
+        sys::SCHED_NORMAL | sys::SCHED_BATCH | sys::SCHED_IDLE | sys::SCHED_DEADLINE => Ok((0, 0)),
+        _ => err!(EINVAL),
+    }
+}
+
+fn set(task: &Task, pid: i32, policy: Option<(u32, bool)>, priority: i32) -> Result<(), Errno> {
+    let current = with_task(task, pid, |task| *task.sched.lock())?;
+    let (policy, reset_on_fork) = policy.unwrap_or((current.policy, current.reset_on_fork));
+    // A deadline policy needs sched_setattr(2).
+    if policy == sys::SCHED_DEADLINE || !range_contains(range_of(policy)?, priority) {
+        return err!(EINVAL);
+    }
+    let realtime = matches!(policy, sys::SCHED_FIFO | sys::SCHED_RR);
+    let allowed = task.process().limit(Resource::RTPRIO).soft;
+    if realtime && priority as u64 > allowed && !task.has_capability(Capability::SYS_NICE) {
+        return err!(EPERM);
+    }
+    let wanted = Attributes { policy, priority, reset_on_fork, ..current };
+    with_task(task, pid, |task| *task.sched.lock() = wanted)
+}
+
+fn range_contains((low, high): (i32, i32), priority: i32) -> bool {
+    (low..=high).contains(&priority)
+}
+
+/// sched_get_priority_max(2).
+pub(crate) fn sched_get_priority_max(_task: &Task, policy: i32) -> Result<i32, Errno> {
+    range_of(policy as u32).map(|(_, high)| high)
+}
+
+/// sched_get_priority_min(2).
+pub(crate) fn sched_get_priority_min(_task: &Task, policy: i32) -> Result<i32, Errno> {
+    range_of(policy as u32).map(|(low, _)| low)
+}
+
+/// sched_rr_get_interval(2): the time slice.
+pub(crate) fn sched_rr_get_interval(task: &Task, pid: i32, slice: UserPtr<Timespec>) -> Result<(), Errno> {
+    let policy = with_task(task, pid, |task| task.sched.lock().policy)?;
+    let nanos = match policy {
+        sys::SCHED_FIFO => 0,
+        sys::SCHED_RR => 100_000_000,
+        _ => 4_000_000,
+    };
+    slice.write(task.mm(), &Timespec::from_nanos(nanos))
+}
+
+/// getpriority(2): 20 minus the nice value.
+pub(crate) fn getpriority(task: &Task, which: i32, who: i32) -> Result<i32, Errno> {
+    let tasks = selected(task, which, who)?;
+    let own = (tasks.is_empty() && names_caller(task, which, who)).then(|| task.sched.lock().nice);
+    let lowest = tasks.iter().map(|task| task.sched.lock().nice).chain(own).min();
+    lowest.map(|nice| 20 - nice).ok_or(Errno::ESRCH.here())
+}
+
+/// setpriority(2).
+pub(crate) fn setpriority(task: &Task, which: i32, who: i32, nice: i32) -> Result<(), Errno> {
+    let nice = nice.clamp(-20, 19);
+    let tasks = selected(task, which, who)?;
+    if tasks.is_empty() {
+        return err!(ESRCH);
+    }
+    let floor = 20 - task.process().limit(Resource::NICE).soft.min(40) as i32;
+    let privileged = task.has_capability(Capability::SYS_NICE);
+    let mut result = Ok(());
+    for other in tasks {
+        let mut attributes = other.sched.lock();
+        if nice < attributes.nice && nice < floor && !privileged {
+            result = err!(EACCES);
+        } else {
+            attributes.nice = nice;
+        }
+    }
+    result
+}
+
+fn names_caller(task: &Task, which: i32, who: i32) -> bool {
+    which == sys::PRIO_PROCESS as i32 && (who == 0 || who == task.tid())
+}
+
+fn selected(task: &Task, which: i32, who: i32) -> Result<Vec<Arc<Task>>, Errno> {
+    let uid = if who == 0 { task.credentials().uid.real } else { who as u32 };
+    let group = if who == 0 { task.process().group() } else { who };
+    let tid = if who == 0 { task.tid() } else { who };
+    Ok(match which as u32 {
+        sys::PRIO_PROCESS => find(tid).into_iter().collect(),
+        sys::PRIO_PGRP => {
+            let processes = pid::processes();
+            processes.iter().filter(|process| process.group() == group).flat_map(|process| process.threads()).collect()
+        }
+        sys::PRIO_USER => {
+            let tasks = pid::processes();
+            let mut tasks: Vec<_> = tasks.iter().flat_map(|process| process.threads()).collect();
+            tasks.retain(|task| task.credentials().uid.real == uid);
+            tasks
+        }
+        _ => return err!(EINVAL),
+    })
+}
+
+/// getcpu(2).
+pub(crate) fn getcpu(task: &Task, cpu: UserPtr<u32>, node: UserPtr<u32>, _unused: u64) -> Result<(), Errno> {
+    cpu.write_if_non_null(task.mm(), &(cpu::current() as u32))?;
+    node.write_if_non_null(task.mm(), &0)
+}
+
+/// `struct sched_attr` in its first version.
+const ATTR_SIZE_VER0: u32 = 48;
+
+/// sched_getattr(2).
+pub(crate) fn sched_getattr(task: &Task, pid: i32, buffer: UserSlice, flags: u32) -> Result<(), Errno> {
+    // The third argument is 32 bits wide.
+    let size = buffer.len as u32;
+    if buffer.addr == 0 || size < ATTR_SIZE_VER0 || size > 4096 || flags != 0 {
+        return err!(EINVAL);
+    }
+    let attributes = with_task(task, pid, |task| *task.sched.lock())?;
+    let mut bytes = [0; 56];
+    bytes[..4].copy_from_slice(&size.min(56).to_le_bytes());
+    bytes[4..8].copy_from_slice(&attributes.policy.to_le_bytes());
+    bytes[8..16].copy_from_slice(&u64::from(attributes.reset_on_fork).to_le_bytes());
+    bytes[16..20].copy_from_slice(&attributes.nice.to_le_bytes());
+    bytes[20..24].copy_from_slice(&(attributes.priority as u32).to_le_bytes());
+    buffer.truncated(size as usize).write(task.mm(), &bytes)?;
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! mlock(2), munlock(2), mlockall(2). There is no swap, so that locked memory is only memory that is there from the start.
+
+use super::vma::VmFlags;
+use super::{AddressSpace, PAGE, USER_END, page_down, page_up};
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use husk_abi::{Errno, err};
+
+const LOCK_FLAGS: VmFlags = VmFlags::LOCKED.union(VmFlags::LOCKONFAULT);
+
+impl AddressSpace {
+    /// Locks (`flags` has LOCKED) or unlocks the pages that have a part in a range.
+    ///
+    /// # Errors
+    /// ENOMEM if part of it is not mapped, or for too much locked memory; EPERM if none is allowed; EINVAL for a range that wraps.
+    pub(crate) fn lock(&self, addr: u64, len: u64, flags: VmFlags, privileged: bool) -> Result<(), Errno> {
+        let start = page_down(addr);
+        let end = page_up((addr - start).saturating_add(len))
+            .and_then(|len| start.checked_add(len))
+            .ok_or(Errno::EINVAL.here())?;
+        let mut state = self.maps.lock();
+        let range = start..end.min(USER_END);
+        if flags.contains(VmFlags::LOCKED) && !privileged {
+            let limit = self.limits.locked.load(Ordering::Relaxed);
+            if limit == 0 {
+                return err!(EPERM);
+            }
+            let locked: u64 =
+                state.maps.iter().filter(|vma| vma.flags.contains(VmFlags::LOCKED)).map(|vma| vma.len()).sum();
+            let again: u64 = state
+                .maps
+                .overlapping(range.clone())
+                .filter(|vma| vma.flags.contains(VmFlags::LOCKED))
+                .map(|vma| vma.end.min(range.end) - vma.start.max(range.start))
+                .sum();
+            if locked - again + (end - start) > page_down(limit) {
+                return err!(ENOMEM);
+            }
+        }
+        let complete = end <= USER_END && state.maps.covers(range.clone());
+        state.maps.update(range.clone(), |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
+        drop(state);
+        if !complete {
+            return err!(ENOMEM);
+        }
+        self.populate_locked(range, flags);
+        Ok(())
+    }
+
+    /// mlockall(2) and munlockall(2): `current` for what is mapped, `future` for what will be.
+    ///
+    /// # Errors
+    /// EPERM, ENOMEM by RLIMIT_MEMLOCK.
+    pub(crate) fn lock_all(&self, current: Option<VmFlags>, future: VmFlags, privileged: bool) -> Result<(), Errno> {
+        let mut state = self.maps.lock();
+        let limit = self.limits.locked.load(Ordering::Relaxed);
+        let locks = future.contains(VmFlags::LOCKED) || current.is_some_and(|flags| !flags.is_empty());
+        if locks && !privileged {
+            if limit == 0 {
+                return err!(EPERM);
+            }
+            if current.is_some() && state.maps.total_pages() > limit / PAGE {
+                return err!(ENOMEM);
+            }
+        }
+        state.lock_future = future;
+        let Some(flags) = current else { return Ok(()) };
+        state.maps.update(0..USER_END, |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
+        drop(state);
+        self.populate_locked(0..USER_END, flags);
+        Ok(())
+    }
+
+    fn populate_locked(&self, range: Range<u64>, flags: VmFlags) {
+        if flags.contains(VmFlags::LOCKED) && !flags.contains(VmFlags::LOCKONFAULT) {
+            self.populate(range);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! mmap(2).
+
+use super::maps::{MAX_MAP_COUNT, Maps};
+use super::shared::SharedMemory;
+use super::vma::{Backing, MappedFile, Vma, VmFlags};
+use super::{AddressSpace, Access, MMAP_MIN_ADDR, PAGE, Prot, USER_END, overcommits, page_down, page_up};
+use alloc::sync::Arc;
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use husk_abi::{Errno, err};
+use husk_fs::InodeRef;
+
+/// The addresses of MAP_32BIT.
+const LOW: Range<u64> = 0x4000_0000..0x8000_0000;
+
+/// What an open file offers to a mapping of it.
+pub(crate) enum Mappable {
+    /// Its pages.
+    Inode(InodeRef),
+    /// Zeros: /dev/zero, which is as anonymous memory.
+    Zero,
+}
+
+/// Where a mapping goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Anywhere, at this address if it is free; 0 for none.
+    Hint(u64),
+    /// Within the addresses of MAP_32BIT.
+    Low,
+    /// There, in place of what is there (MAP_FIXED).
+    Fixed(u64),
+    /// There, if nothing is there (MAP_FIXED_NOREPLACE).
+    FixedNoReplace(u64),
+}
+
+/// What mmap(2) is asked for. Checks of descriptors and flags have been made.
+pub(crate) struct MapRequest {
+    /// Where.
+    pub(crate) placement: Placement,
+    /// Length in bytes, not 0.
+    pub(crate) len: u64,
+    /// Protection.
+    pub(crate) prot: Prot,
+    /// The most that mprotect(2) may allow later.
+    pub(crate) max: Prot,
+    /// Properties.
+    pub(crate) flags: VmFlags,
+    /// What is behind it.
+    pub(crate) backing: Backing,
+    /// Fault the pages in at once (MAP_POPULATE).
+    pub(crate) populate: bool,
+    /// May use addresses below [`MMAP_MIN_ADDR`] (CAP_SYS_RAWIO).
+    pub(crate) privileged: bool,
+}
+
+impl Backing {
+    /// Memory for a shared anonymous mapping.
+    pub(crate) fn new_shared() -> Self {
+        Self::Shared { memory: Arc::new(SharedMemory::new()), offset: 0 }
+    }
+
+    /// A file from an offset on.
+    pub(crate) fn file(inode: InodeRef, location: Option<husk_fs::Location>, offset: u64) -> Self {
+        Self::File { file: Arc::new(MappedFile { inode, location }), offset }
+    }
+}
+
+impl AddressSpace {
+    /// mmap(2): the address of the new mapping.
+    ///
+    /// # Errors
+    /// ENOMEM, EINVAL, EEXIST, EPERM, EOVERFLOW as there.
+    pub(crate) fn map(&self, request: MapRequest) -> Result<u64, Errno> {
+        let len = page_up(request.len).filter(|&len| len != 0).ok_or(Errno::ENOMEM.here())?;
+        if let Backing::File { offset, .. } = &request.backing
+            && (offset / PAGE).checked_add(len / PAGE).is_none()
+        {
+            return err!(EOVERFLOW);
+        }
+        let mut state = self.maps.lock();
+        // Linux compares before it makes room, and so allows one more.
+        if state.maps.count() > MAX_MAP_COUNT {
+            return err!(ENOMEM);
+        }
+        let start = self.place(&state.maps, request.placement, len, request.privileged)?;
+        let range = start..start + len;
+        let flags = request.flags | state.lock_future;
+        let vma = Vma {
+            start,
+            end: range.end,
+            prot: request.prot,
+            max: request.max,
+            flags,
+            backing: request.backing,
+        };
+        let replaced: u64 = state
+            .maps
+            .overlapping(range.clone())
+            .map(|vma| vma.end.min(range.end) - vma.start.max(range.start))
+            .sum();
+        if !self.may_expand(&state.maps, (len - replaced) / PAGE, vma.is_data()) {
+            return err!(ENOMEM);
+        }
+        if counts(&vma) && overcommits(len / PAGE) {
+            return err!(ENOMEM);
+        }
+        let removed = self.unmap_locked(&mut state, range.clone())?;
+        state.maps.insert(vma);
+        drop(state);
+        drop(removed);
+        if request.populate || flags.contains(VmFlags::LOCKED) && !flags.contains(VmFlags::LOCKONFAULT) {
+            self.populate(range);
+        }
+        Ok(start)
+    }
+
+    fn place(&self, maps: &Maps, placement: Placement, len: u64, privileged: bool) -> Result<u64, Errno> {
+        if len > USER_END {
+            return err!(ENOMEM);
+        }
+        match placement {
+            Placement::Fixed(addr) | Placement::FixedNoReplace(addr) => {
+                if addr > USER_END - len {
+                    return err!(ENOMEM);
+                }
+                if addr % PAGE != 0 {
+                    return err!(EINVAL);
+                }
+                if addr < MMAP_MIN_ADDR && !privileged {
+                    return err!(EPERM);
+                }
+                if matches!(placement, Placement::FixedNoReplace(_)) && !maps.is_free(addr..addr + len) {
+                    return err!(EEXIST);
+                }
+                Ok(addr)
+            }
+            Placement::Hint(hint) => {
+                self.free_place(maps, len, hint, MMAP_MIN_ADDR..USER_END).ok_or(Errno::ENOMEM.here())
+            }
+            Placement::Low => {
+                self.free_place(maps, len, 0, LOW).ok_or(Errno::ENOMEM.here())
+            }
+        }
+    }
+
+    /// A free place for `len` bytes: at the hint, else below the top of mappings, else anywhere.
+    pub(super) fn free_place(&self, maps: &Maps, len: u64, hint: u64, within: Range<u64>) -> Option<u64> {
+        let low = within == LOW;
+        let hint = page_down(hint);
+        if hint >= MMAP_MIN_ADDR && !low {
+            let end = hint.checked_add(len).filter(|&end| end <= USER_END);
+            if end.is_some_and(|end| maps.is_free_with_gap(hint..end)) {
+                return Some(hint);
+            }
+        }
+        if low {
+            return maps.lowest_gap(len, within);
+        }
+        let top = self.layout.lock().mmap_top;
+        let top = if top == 0 { within.end } else { top };
+        maps.highest_gap(len, within.start..top).or_else(|| maps.lowest_gap(len, USER_END / 3..within.end))
+    }
+
+    /// A free place among the mappings, which nobody has until something is mapped there.
+    pub(crate) fn place_for(&self, len: u64) -> Option<u64> {
+        let state = self.maps.lock();
+        self.free_place(&state.maps, page_up(len)?, 0, MMAP_MIN_ADDR..USER_END)
+    }
+
+    /// Faults in the pages of a range as far as its mappings and memory allow.
+    pub(crate) fn populate(&self, range: Range<u64>) {
+        let mut page = range.start;
+        while page < range.end {
+            let access = {
+                let state = self.maps.lock();
+                let Some(vma) = state.maps.at_or_above(page).filter(|vma| vma.start < range.end) else { return };
+                page = page.max(vma.start);
+                match () {
+                    () if vma.prot.contains(Prot::WRITE) => Access::Write,
+                    () if vma.prot.is_empty() => {
+                        page = vma.end;
+                        continue;
+                    }
+                    () => Access::Read,
+                }
+            };
+            // Errors are none of the call's: the program meets them when it touches the page.
+            if self.fault(page, access).is_err() {
+                self.exhausted.store(false, Ordering::Relaxed);
+                return;
+            }
+            page += PAGE;
+        }
+    }
+}
+
+/// Whether a mapping counts against memory.
+fn counts(vma: &Vma) -> bool {
+    if vma.flags.contains(VmFlags::NORESERVE) {
+        return false;
+    }
+    match vma.backing {
+        Backing::Shared { .. } => true,
+        _ => vma.prot.contains(Prot::WRITE) && !vma.flags.contains(VmFlags::SHARED),
+    }
+}

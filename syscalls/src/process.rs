@@ -1,0 +1,225 @@
+//! A process: what its threads have in common.
+
+use crate::limits::{Limit, Limits, Resource};
+use crate::mm::AddressSpace;
+use crate::pid::{self, Pid};
+use crate::signal::{Pending, SignalHandlers};
+use crate::task::Task;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use husk_abi::control::ExitStatus;
+use husk_fs::Location;
+use husk_machine::sync::{SpinLock, WaitQueue};
+
+/// A process (Linux's thread group).
+pub(crate) struct Process {
+    pid: Pid,
+    parent: AtomicI32,
+    group: AtomicI32,
+    session: AtomicI32,
+    threads: SpinLock<Vec<Weak<Task>>>,
+    mm: Arc<AddressSpace>,
+    /// Handlers of signals; shared with another process by CLONE_SIGHAND alone.
+    pub(crate) handlers: Arc<SignalHandlers>,
+    /// Signals sent to the process as a whole.
+    pub(crate) pending: SpinLock<Pending>,
+    limits: SpinLock<Limits>,
+    /// The program's file.
+    exe: SpinLock<Option<Location>>,
+    /// When it started, in nanoseconds since boot.
+    pub(crate) start_ns: u64,
+    /// personality(2).
+    pub(crate) personality: AtomicU32,
+    /// PR_SET_DUMPABLE.
+    pub(crate) dumpable: AtomicU32,
+    /// /proc/self/oom_score_adj.
+    pub(crate) oom_score_adj: AtomicI32,
+    /// PR_SET_CHILD_SUBREAPER.
+    pub(crate) child_subreaper: AtomicBool,
+    /// Page faults served from memory, and from disk.
+    pub(crate) faults: FaultCounts,
+    /// CPU time of threads that have ended, in nanoseconds.
+    pub(crate) ended_cpu_ns: AtomicU64,
+    /// Timers of setitimer(2) and alarm(2).
+    pub(crate) timers: crate::time::ProcessTimers,
+    /// Commands of membarrier(2) it has registered for.
+    pub(crate) membarrier: AtomicU32,
+    /// PR_SET_THP_DISABLE.
+    pub(crate) thp_disabled: AtomicBool,
+    /// Stopped by SIGSTOP.
+    pub(crate) stopped: AtomicBool,
+    ending: SpinLock<Option<ExitStatus>>,
+    ended: SpinLock<Option<ExitStatus>>,
+    pub(crate) ended_queue: WaitQueue,
+}
+
+/// For getrusage(2).
+#[derive(Debug, Default)]
+pub(crate) struct FaultCounts {
+    /// Without input from disk.
+    pub(crate) minor: AtomicU64,
+    /// With input from disk.
+    pub(crate) major: AtomicU64,
+}
+
+/// What a process is made from.
+pub(crate) struct ProcessParts {
+    /// Its memory.
+    pub(crate) mm: Arc<AddressSpace>,
+    /// Its limits.
+    pub(crate) limits: Limits,
+    /// The program's file.
+    pub(crate) exe: Option<Location>,
+}
+
+impl Process {
+    /// A process without threads yet, leader of its own session and group, child of the kernel. It is registered.
+    pub(crate) fn new(parts: ProcessParts) -> Arc<Self> {
+        let pid = Pid::alloc();
+        let number = pid.number();
+        let process = Arc::new(Self {
+            pid,
+            parent: AtomicI32::new(pid::KERNEL_PID),
+            group: AtomicI32::new(number),
+            session: AtomicI32::new(number),
+            threads: SpinLock::new(Vec::new()),
+            mm: parts.mm,
+            handlers: Arc::new(SignalHandlers::new()),
+            pending: SpinLock::new(Pending::default()),
+            limits: SpinLock::new(parts.limits),
+            exe: SpinLock::new(parts.exe),
+            start_ns: husk_machine::time::monotonic_ns(),
+            personality: AtomicU32::new(0),
+            dumpable: AtomicU32::new(1),
+            oom_score_adj: AtomicI32::new(0),
+            child_subreaper: AtomicBool::new(false),
+            faults: FaultCounts::default(),
+            ended_cpu_ns: AtomicU64::new(0),
+            timers: crate::time::ProcessTimers::default(),
+            membarrier: AtomicU32::new(0),
+            thp_disabled: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            ending: SpinLock::new(None),
+            ended: SpinLock::new(None),
+            ended_queue: WaitQueue::new(),
+        });
+        pid::register(&process);
+        process
+    }
+
+    /// Process id (Linux's tgid).
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.number()
+    }
+
+    /// The parent's pid.
+    pub(crate) fn parent(&self) -> i32 {
+        self.parent.load(Ordering::Relaxed)
+    }
+
+    /// Process group id.
+    pub(crate) fn group(&self) -> i32 {
+        self.group.load(Ordering::Relaxed)
+    }
+
+    /// Moves it to a group; the caller has checked the rules of setpgid(2).
+    pub(crate) fn set_group(&self, group: i32) {
+        self.group.store(group, Ordering::Relaxed);
+    }
+
+    /// Session id.
+    pub(crate) fn session(&self) -> i32 {
+        self.session.load(Ordering::Relaxed)
+    }
+
+    /// Makes it the leader of a new session and group.
+    pub(crate) fn start_session(&self) {
+        self.session.store(self.pid(), Ordering::Relaxed);
+        self.group.store(self.pid(), Ordering::Relaxed);
+    }
+
+    /// Its memory.
+    pub(crate) fn mm(&self) -> &Arc<AddressSpace> {
+        &self.mm
+    }
+
+    /// Its threads that have not ended, the oldest first.
+    pub(crate) fn threads(&self) -> Vec<Arc<Task>> {
+        self.threads.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The thread with this id.
+    pub(crate) fn thread(&self, tid: i32) -> Option<Arc<Task>> {
+        self.threads().into_iter().find(|task| task.tid() == tid)
+    }
+
+    pub(crate) fn add_thread(&self, task: &Arc<Task>) {
+        self.threads.lock().push(Arc::downgrade(task));
+    }
+
+    /// Takes a thread off the list; true if it was the last.
+    pub(crate) fn remove_thread(&self, task: &Task) -> bool {
+        let mut threads = self.threads.lock();
+        threads.retain(|other| !core::ptr::eq(other.as_ptr(), task));
+        threads.is_empty()
+    }
+
+    /// The program's file.
+    pub(crate) fn exe(&self) -> Option<Location> {
+        self.exe.lock().clone()
+    }
+
+    /// Replaces the program's file (PR_SET_MM_EXE_FILE).
+    pub(crate) fn set_exe(&self, exe: Location) {
+        let old = self.exe.lock().replace(exe);
+        drop(old);
+    }
+
+    /// A resource limit.
+    pub(crate) fn limit(&self, resource: Resource) -> Limit {
+        self.limits.lock().get(resource)
+    }
+
+    /// Replaces a limit; the caller has checked that it may be.
+    pub(crate) fn set_limit(&self, resource: Resource, limit: Limit) {
+        self.limits.lock().set(resource, limit);
+        self.mm.limits_changed(resource, limit.soft);
+    }
+
+    /// CPU time of all its threads so far, in nanoseconds.
+    pub(crate) fn cpu_time_ns(&self) -> u64 {
+        let living: u64 = self.threads().iter().map(|task| task.cpu_time_ns()).sum();
+        self.ended_cpu_ns.load(Ordering::Relaxed) + living
+    }
+
+    /// How the process will end, once that is decided (exit_group(2), a fatal signal).
+    pub(crate) fn ending(&self) -> Option<ExitStatus> {
+        *self.ending.lock()
+    }
+
+    /// Decides how the process ends, unless that is decided, and tells all threads to end.
+    pub(crate) fn end(&self, status: ExitStatus) {
+        self.ending.lock().get_or_insert(status);
+        for task in self.threads() {
+            task.wake();
+        }
+    }
+
+    /// Called by the last thread when it has ended.
+    pub(crate) fn finish(&self, status: ExitStatus) {
+        *self.ended.lock() = Some(self.ending().unwrap_or(status));
+        self.ended_queue.wake_all();
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
+        *self.ended.lock()
+    }
+}
+
+impl core::fmt::Debug for Process {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Process({})", self.pid())
+    }
+}

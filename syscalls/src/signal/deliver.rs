@@ -1,0 +1,166 @@
+//! Delivery: what pending signals do before a thread goes back to user mode.
+
+use super::frame::{self, TrapState};
+use super::{DefaultAction, SigAction, SigInfo, SigSet, Signal};
+use crate::calls::rseq;
+use crate::crash;
+use crate::task::Task;
+use core::sync::atomic::Ordering;
+use husk_abi::Errno;
+use husk_abi::control::ExitStatus;
+use husk_machine::thread;
+use husk_machine::user::UserContext;
+use linux_raw_sys::general as sys;
+
+/// Size of the SYSCALL instruction: going back by it makes the call again.
+const SYSCALL_SIZE: u64 = 2;
+
+/// Handles pending signals. `interrupted` is the number of the system call whose result is in RAX. True if the thread
+/// may go on, false if its process ends.
+pub(crate) fn deliver(
+    task: &Task,
+    context: &mut UserContext,
+    trap: &TrapState,
+    interrupted: Option<u64>,
+) -> bool {
+    let mut interrupted = interrupted;
+    task.attention.store(false, Ordering::Release);
+    loop {
+        if task.process().ending().is_some() {
+            return false;
+        }
+        if wait_while_stopped(task) {
+            continue;
+        }
+        let Some(info) = next(task) else { break };
+        let signal = info.signal;
+        let action = task.process().handlers.take(signal);
+        if action.ignores(signal) {
+            continue;
+        }
+        if !action.is_default() {
+            restart_before_handler(context, interrupted.take(), &action);
+            enter_handler(task, context, trap, &info, &action);
+            continue;
+        }
+        match signal.default_action() {
+            DefaultAction::Ignore | DefaultAction::Continue => {}
+            DefaultAction::Stop => stop(task, signal),
+            DefaultAction::Terminate => {
+                task.process().end(ExitStatus::Signaled(signal.number()));
+            }
+            DefaultAction::Core => {
+                crash::report(task, context, &info);
+                task.process().end(ExitStatus::Signaled(signal.number()));
+            }
+        }
+    }
+    restart_without_handler(context, interrupted);
+    restore_mask(task);
+    true
+}
+
+fn next(task: &Task) -> Option<SigInfo> {
+    let unblocked = !task.blocked();
+    // Faults are the thread's own, and come before anything else; then the thread's signals before the process's.
+    let own = task.pending.lock().take(unblocked);
+    own.or_else(|| task.process().pending.lock().take(unblocked))
+}
+
+fn enter_handler(task: &Task, context: &mut UserContext, trap: &TrapState, info: &SigInfo, action: &SigAction) {
+    let entered = rseq::interrupted(task, context).and_then(|()| frame::push(task, context, trap, info, action));
+    match entered {
+        Ok(()) => {
+            let mut signals = task.signals.lock();
+            signals.saved = None;
+            let mut blocked = signals.blocked | action.mask;
+            if !action.has(sys::SA_NODEFER) {
+                blocked.insert(info.signal);
+            }
+            signals.blocked = blocked.blockable();
+        }
+        Err(_) => {
+            if info.signal == Signal::SIGSEGV {
+                task.process().handlers.set(Signal::SIGSEGV, SigAction::default());
+            }
+            force(task, SigInfo::kernel(Signal::SIGSEGV));
+        }
+    }
+}
+
+/// Sends a signal that the thread cannot evade: if it is blocked or ignored, it has its default action.
+pub(crate) fn force(task: &Task, info: SigInfo) {
+    let signal = info.signal;
+    let handlers = &task.process().handlers;
+    let blocked = task.blocked().contains(signal);
+    if blocked || handlers.get(signal).ignores(signal) {
+        handlers.set(signal, SigAction::default());
+        task.signals.lock().blocked.remove(signal);
+    }
+    task.pending.lock().push(info);
+    task.attention.store(true, Ordering::Release);
+}
+
+/// The result in RAX as an error, if it is one that asks for a restart.
+fn restart_code(context: &UserContext) -> Option<Errno> {
+    let codes =
+        [Errno::ERESTARTSYS, Errno::ERESTARTNOINTR, Errno::ERESTARTNOHAND, Errno::ERESTART_RESTARTBLOCK];
+    codes.into_iter().find(|code| code.to_return() == context.regs.rax)
+}
+
+fn again(context: &mut UserContext, number: u64) {
+    context.regs.rax = number;
+    context.regs.rip = context.regs.rip.wrapping_sub(SYSCALL_SIZE);
+}
+
+fn restart_before_handler(context: &mut UserContext, interrupted: Option<u64>, action: &SigAction) {
+    let (Some(number), Some(code)) = (interrupted, restart_code(context)) else { return };
+    let restarts =
+        code == Errno::ERESTARTNOINTR || code == Errno::ERESTARTSYS && action.has(sys::SA_RESTART);
+    if restarts {
+        again(context, number);
+    } else {
+        context.regs.rax = Errno::EINTR.to_return();
+    }
+}
+
+fn restart_without_handler(context: &mut UserContext, interrupted: Option<u64>) {
+    let (Some(number), Some(code)) = (interrupted, restart_code(context)) else { return };
+    let number =
+        if code == Errno::ERESTART_RESTARTBLOCK { u64::from(sys::__NR_restart_syscall) } else { number };
+    again(context, number);
+}
+
+/// Puts back the mask that a call replaced for its duration, if no handler has done so by its frame.
+fn restore_mask(task: &Task) {
+    let mut signals = task.signals.lock();
+    if let Some(saved) = signals.saved.take() {
+        signals.blocked = saved;
+    }
+}
+
+/// SIGSTOP stops the process. The signals of job control do not, as on Linux for a process whose parent is in another
+/// session: nobody there could continue it.
+fn stop(task: &Task, signal: Signal) {
+    if signal == Signal::SIGSTOP {
+        task.process().stopped.store(true, Ordering::Release);
+    }
+}
+
+/// Sleeps while the process is stopped; true if it did.
+fn wait_while_stopped(task: &Task) -> bool {
+    let process = task.process();
+    if !process.stopped.load(Ordering::Acquire) {
+        return false;
+    }
+    let kill = SigSet::only(Signal::SIGKILL);
+    while process.stopped.load(Ordering::Acquire) && process.ending().is_none() {
+        let pending = task.pending.lock().set() | process.pending.lock().set();
+        if !(pending & kill).is_empty() {
+            process.stopped.store(false, Ordering::Release);
+            break;
+        }
+        thread::park();
+    }
+    true
+}

@@ -1,0 +1,92 @@
+//! A thread's signal mask and alternate stack.
+
+use super::{SigSet, Signal};
+use crate::task::Task;
+use linux_raw_sys::general as sys;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// What a thread keeps about signals.
+#[derive(Debug, Default)]
+pub(crate) struct TaskSignals {
+    /// Blocked signals.
+    pub(crate) blocked: SigSet,
+    /// The mask to go back to after a call that replaced it for its duration (ppoll(2), sigsuspend(2)).
+    pub(crate) saved: Option<SigSet>,
+    /// The alternate stack.
+    pub(crate) alt_stack: AltStack,
+}
+
+/// `stack_t` as sigaltstack(2) set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct AltStack {
+    /// Lowest address.
+    pub(crate) sp: u64,
+    /// `SS_*`.
+    pub(crate) flags: u32,
+    pad: u32,
+    /// Length in bytes.
+    pub(crate) size: u64,
+}
+
+const _: () = assert!(size_of::<AltStack>() == size_of::<sys::stack_t>());
+
+impl Default for AltStack {
+    fn default() -> Self {
+        Self::new(0, sys::SS_DISABLE, 0)
+    }
+}
+
+impl AltStack {
+    /// From its fields.
+    pub(crate) const fn new(sp: u64, flags: u32, size: u64) -> Self {
+        Self { sp, flags, pad: 0, size }
+    }
+
+    /// Whether a stack pointer is on it. With SS_AUTODISARM it never is, as it is disarmed while in use.
+    pub(crate) const fn contains(&self, sp: u64) -> bool {
+        self.flags & SS_AUTODISARM == 0 && self.contains_address(sp)
+    }
+
+    /// Whether an address is on it, whatever its flags.
+    pub(crate) const fn contains_address(&self, addr: u64) -> bool {
+        addr > self.sp && addr - self.sp <= self.size
+    }
+
+    /// `SS_ONSTACK`, `SS_DISABLE` or 0, for a thread with this stack pointer.
+    pub(crate) const fn state(&self, sp: u64) -> u32 {
+        if self.size == 0 {
+            sys::SS_DISABLE
+        } else if self.contains(sp) {
+            sys::SS_ONSTACK
+        } else {
+            0
+        }
+    }
+}
+
+/// Disarm the stack while a handler runs on it.
+pub(crate) const SS_AUTODISARM: u32 = 1 << 31;
+
+impl Task {
+    /// Replaces the signal mask; SIGKILL and SIGSTOP are left out of it.
+    pub(crate) fn set_blocked(&self, mask: SigSet) {
+        self.signals.lock().blocked = mask.blockable();
+        self.attention.store(true, core::sync::atomic::Ordering::Release);
+    }
+
+    /// Replaces the signal mask for the duration of the current system call. If a handler runs at its end, the old mask comes
+    /// back when that returns, else at once.
+    pub(crate) fn set_temporary_mask(&self, mask: SigSet) {
+        let mut signals = self.signals.lock();
+        let old = core::mem::replace(&mut signals.blocked, mask.blockable());
+        signals.saved.get_or_insert(old);
+        drop(signals);
+        self.attention.store(true, core::sync::atomic::Ordering::Release);
+    }
+
+    /// Whether the signal is blocked or ignored, for the rules of terminals.
+    pub(crate) fn blocks_or_ignores(&self, signal: Signal) -> bool {
+        self.blocked().contains(signal) || self.process().handlers.get(signal).ignores(signal)
+    }
+}

@@ -1,0 +1,83 @@
+//! `--trace`: each system call as strace(1) prints it, driven by the table.
+
+mod print;
+
+use crate::control;
+use crate::mm::AddressSpace;
+use crate::signal::{Signal, code};
+use crate::table::Entry;
+use crate::task::Task;
+use alloc::format;
+use alloc::string::String;
+use core::sync::atomic::{AtomicBool, Ordering};
+use husk_abi::Errno;
+use husk_abi::control::Event;
+
+static ENABLED: AtomicBool = AtomicBool::new(false);
+
+/// Switches tracing on or off.
+pub(crate) fn set_enabled(enabled: bool) {
+    ENABLED.store(enabled, Ordering::Relaxed);
+}
+
+/// A call that has been entered and is being traced.
+pub(crate) struct Traced {
+    entry: Option<&'static Entry>,
+    number: u64,
+    args: [u64; 6],
+    /// The arguments that the call reads, printed before it can change them. Empty if there are some it writes: these are printed
+    /// afterwards.
+    before: Option<String>,
+}
+
+/// Takes note of a call about to be made.
+pub(crate) fn enter(
+    task: &Task,
+    number: u64,
+    entry: Option<&'static Entry>,
+    args: &[u64; 6],
+) -> Option<Traced> {
+    if !ENABLED.load(Ordering::Relaxed) {
+        return None;
+    }
+    let traced = Traced { entry, number, args: *args, before: None };
+    let Some(entry) = entry else { return Some(traced) };
+    if print::never_returns(entry) {
+        emit(task, &format!("{} = ?", print::call(task.mm(), entry, args, None)));
+        return None;
+    }
+    let before = (!print::writes_arguments(entry)).then(|| print::call(task.mm(), entry, args, None));
+    Some(Traced { before, ..traced })
+}
+
+/// Prints a call with its result.
+pub(crate) fn leave(task: &Task, traced: Option<Traced>, result: &Result<u64, Errno>) {
+    let Some(Traced { entry, number, args, before }) = traced else { return };
+    let mm: &AddressSpace = task.mm();
+    let call = match (before, entry) {
+        (Some(call), _) => call,
+        (None, Some(entry)) => print::call(mm, entry, &args, Some(result)),
+        (None, None) => format!("syscall_{number:#x}({:#x}, {:#x}, {:#x})", args[0], args[1], args[2]),
+    };
+    emit(task, &format!("{call} = {}", print::result(entry, result)));
+}
+
+/// Prints a signal that a fault caused.
+pub(crate) fn signal(task: &Task, signal: Signal, why: i32, addr: u64) {
+    if !ENABLED.load(Ordering::Relaxed) {
+        return;
+    }
+    let name = match (signal, why) {
+        (Signal::SIGSEGV, code::SEGV_MAPERR) => "SEGV_MAPERR",
+        (Signal::SIGSEGV, code::SEGV_ACCERR) => "SEGV_ACCERR",
+        (Signal::SIGBUS, code::BUS_ADRERR) => "BUS_ADRERR",
+        _ => "?",
+    };
+    emit(task, &format!("--- {signal} {{si_signo={signal}, si_code={name}, si_addr={addr:#x}}} ---"));
+}
+
+fn emit(task: &Task, line: &str) {
+    let leader = task.process().threads().len() == 1;
+    let line = if leader { String::from(line) } else { format!("[pid {}] {line}", task.tid()) };
+    control::send(&Event::Trace(line));
+}
