@@ -34,7 +34,7 @@ static int has(const char *line, const char *word)
 
 int main(void)
 {
-	char local = 0, *area, path[PATH_MAX];
+	char local = 0, *area, path[PATH_MAX] = { 0 };
 	struct stat status;
 	unsigned long start, end, offset, inode;
 	char perms[5], name[PATH_MAX];
@@ -67,7 +67,8 @@ int main(void)
 	MUST(unlink(path));
 	CHECK(has(line_of(area), " (deleted)"), "which is said to be deleted when it is");
 
-	MUST(readlink("/proc/self/exe", path, sizeof(path)) >= 0 ? 0 : -1);
+	memset(path, 0, sizeof(path));
+	MUST(readlink("/proc/self/exe", path, sizeof(path) - 1));
 	if (tst_read_file("/proc/self/maps", text, sizeof(text)) < 0)
 		tst_brk("cannot read /proc/self/maps");
 	for (char *at = strtok(text, "\n"); at; at = strtok(NULL, "\n")) {
@@ -80,7 +81,7 @@ int main(void)
 		ordered &= start >= last && end > start;
 		last = end;
 		if (start <= (uintptr_t)line_of && (uintptr_t)line_of < end)
-			exe = !strcmp(perms, "r-xp") && strstr(name, "proc_self_maps");
+			exe = !strcmp(perms, "r-xp") && !strcmp(name, path);
 		if (start <= (uintptr_t)&local && (uintptr_t)&local < end)
 			stack = !strcmp(perms, "rw-p") && !strcmp(name, "[stack]");
 		if (!strcmp(name, "[heap]"))
