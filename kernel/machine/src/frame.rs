@@ -332,7 +332,6 @@ mod tests {
         assert!(CACHE.with(|cache| cache.borrow().is_empty()));
         let space = crate::paging::PageTable::new().unwrap();
         CACHE.with(|cache| cache.borrow_mut().push(Frame::alloc().unwrap()));
-        let page = zero_frame().clone();
         assert_eq!(
             space.map(0x1000, page, crate::paging::Prot::READ),
             Err(OutOfMemory),
