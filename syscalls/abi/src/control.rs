@@ -14,7 +14,8 @@
 //! encoding.
 //!
 //! Ordering: the kernel sends an [`Event`] only after the monitor has taken all output bytes that the program wrote before
-//! it. So a tool that drains the output ports when an event arrives knows where one program's output ends.
+//! it. So a tool that drains the output ports when an event arrives has all output up to there, and
+//! [`Event::ProgramEnded`] counts the bytes, so that it knows where one program's output ends and the next one's begins.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -46,6 +47,11 @@ pub enum Event {
         status: ExitStatus,
         /// How long it ran, in nanoseconds.
         ran_ns: u64,
+        /// Bytes handed to the stdio port from the start of the VM to this program's end. The next program may have written
+        /// more by the time the tool reads this.
+        stdout_end: u64,
+        /// Bytes handed to the stderr port, counted likewise.
+        stderr_end: u64,
     },
     /// One traced system call, as strace(1) prints it, without the line end.
     Trace(String),

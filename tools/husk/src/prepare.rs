@@ -242,6 +242,7 @@ fn locate(bundle: &Bundle, program: &OsStr, search: &OsStr, base: &Path) -> Resu
     if program.as_bytes().contains(&b'/') {
         let path = base.join(program);
         return match bundle.look(&path) {
+            Located::Missing if path.is_dir() => Ok(path),
             Located::Missing => match path.symlink_metadata() {
                 Ok(meta) if meta.is_symlink() => {
                     Err(missing(format!("{}: the symbolic link leads to nothing", path.display())))

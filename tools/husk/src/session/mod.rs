@@ -104,11 +104,32 @@ pub fn run(vm: Vm, options: Options) -> Result<Outcome> {
     session.run()
 }
 
+/// Output since the last program ended, with the place in the whole output where it begins.
 #[derive(Default)]
 struct Captured {
     stdout: Vec<u8>,
+    stdout_start: u64,
     stderr: Vec<u8>,
+    stderr_start: u64,
     messages: Vec<String>,
+}
+
+impl Captured {
+    /// Takes what belongs to a program that ended here; what comes after is the next one's.
+    fn up_to(&mut self, stdout_end: u64, stderr_end: u64) -> Self {
+        let take = |bytes: &mut Vec<u8>, start: &mut u64, end: u64| {
+            let own = usize::try_from(end.saturating_sub(*start)).unwrap_or(usize::MAX).min(bytes.len());
+            *start += own as u64;
+            let rest = bytes.split_off(own);
+            std::mem::replace(bytes, rest)
+        };
+        Self {
+            stdout: take(&mut self.stdout, &mut self.stdout_start, stdout_end),
+            stderr: take(&mut self.stderr, &mut self.stderr_start, stderr_end),
+            messages: std::mem::take(&mut self.messages),
+            ..Self::default()
+        }
+    }
 }
 
 struct Session {
@@ -378,9 +399,9 @@ impl Session {
                     self.say(&text);
                 }
             }
-            Event::ProgramEnded { index, status, ran_ns } => {
+            Event::ProgramEnded { index, status, ran_ns, stdout_end, stderr_end } => {
                 while self.read_output(false) || self.read_output(true) {}
-                let captured = std::mem::take(&mut self.current);
+                let captured = self.current.up_to(stdout_end, stderr_end);
                 let result = ProgramResult {
                     index,
                     status,
