@@ -211,12 +211,12 @@ impl Bundle {
         let kind = meta.file_type();
         if kind.is_file() {
             let identity = (meta.dev(), meta.ino());
-            if meta.nlink() > 1 {
-                if let Some(&id) = self.hard_links.get(&identity) {
-                    self.tree.link(dir, name, id)?;
-                    self.files += 1;
-                    return Ok(id);
-                }
+            if meta.nlink() > 1
+                && let Some(&id) = self.hard_links.get(&identity)
+            {
+                self.tree.link(dir, name, id)?;
+                self.files += 1;
+                return Ok(id);
             }
             let file = HostFile {
                 path: host.to_owned(),

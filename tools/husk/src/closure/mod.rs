@@ -405,7 +405,7 @@ fn shebang(host: &Path, real: &Path) -> Result<Option<Interpreter>> {
     let path = PathBuf::from(OsStr::from_bytes(line.interpreter));
     let env_command = line.argument.filter(|_| path.ends_with("bin/env")).and_then(|argument| {
         // `env -S prog args` and `env prog`; assignments come before the program.
-        let words = argument.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        let words = argument.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let word = words.into_iter().find(|word| !word.starts_with(b"-") && !word.contains(&b'='));
         word.map(|word| OsStr::from_bytes(word).to_owned())
     });

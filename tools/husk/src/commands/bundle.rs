@@ -55,7 +55,7 @@ fn write(bundle: &Bundle, path: &Path) -> Result<()> {
     let file = tempfile::Builder::new().prefix(".husk-").tempfile_in(dir).with_context(context)?;
     let mut progress = ImageProgress::new();
     write_image(bundle, &bundle.fingerprint(), file.as_file(), &mut |done, total| {
-        progress.update(done, total)
+        progress.update(done, total);
     })
     .with_context(context)?;
     // Temporary files are private; this one is not to stay so.

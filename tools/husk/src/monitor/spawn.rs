@@ -158,7 +158,7 @@ pub fn run_trampoline(mut args: impl Iterator<Item = OsString>) -> anyhow::Error
         return anyhow::Error::from(error).context("cannot bind the monitor's life to ours");
     }
     // The parent may have ended before the line above.
-    if rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero).map(|pid| pid.get())
+    if rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero).map(std::num::NonZero::get)
         != Some(parent)
     {
         return anyhow::anyhow!("the command that started the monitor has ended");

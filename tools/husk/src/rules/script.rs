@@ -34,9 +34,7 @@ fn first_file<'a>(script: &Script, args: &'a [OsString]) -> Option<&'a OsStr> {
             args.next();
         } else if !bytes.starts_with(b"-") && script.file.is_empty() {
             return Some(arg);
-        } else if bytes == b"-" {
-            return None;
-        } else if inline_in_cluster(script, bytes) {
+        } else if bytes == b"-" || inline_in_cluster(script, bytes) {
             return None;
         }
     }
