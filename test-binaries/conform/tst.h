@@ -212,6 +212,15 @@ __attribute__((unused)) static void tst_in_dirs(void (*check)(const char *))
 	tst_in_dir("", check);
 }
 
+/* A path in /tmp of this process alone: the same program may run twice at a time. Valid until the next call. */
+__attribute__((unused)) static const char *tst_path(const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/conform-%s-%d", name, getpid());
+	return path;
+}
+
 /* Creates a file with this text. */
 __attribute__((unused)) static void tst_file(const char *path, const char *text)
 {

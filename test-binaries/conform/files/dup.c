@@ -9,9 +9,9 @@ int main(void)
 	struct rlimit limit;
 	int fd, copy, ends[2];
 
-	tst_file("/tmp/conform-dup", "abcdef");
-	fd = MUST(open("/tmp/conform-dup", O_RDONLY | O_CLOEXEC));
-	MUST(unlink("/tmp/conform-dup"));
+	tst_file(tst_path("dup"), "abcdef");
+	fd = MUST(open(tst_path("dup"), O_RDONLY | O_CLOEXEC));
+	MUST(unlink(tst_path("dup")));
 	copy = MUST(dup(fd));
 	CHECK_EQ(copy, fd + 1);
 	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);

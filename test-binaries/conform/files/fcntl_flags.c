@@ -8,8 +8,8 @@ int main(void)
 {
 	int fd, ends[2];
 
-	tst_file("/tmp/conform-fcntl", "x");
-	fd = MUST(open("/tmp/conform-fcntl", O_RDWR | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0600));
+	tst_file(tst_path("fcntl"), "x");
+	fd = MUST(open(tst_path("fcntl"), O_RDWR | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0600));
 	CHECK_EQ(fcntl(fd, F_GETFL) & ~LARGE, O_RDWR | O_NONBLOCK);
 	CHECK(fcntl(fd, F_GETFL) & LARGE, "a 64-bit program's files have O_LARGEFILE");
 	CHECK_EQ(fcntl(fd, F_SETFL, O_APPEND | O_CREAT | O_WRONLY), 0);
@@ -24,9 +24,9 @@ int main(void)
 	CHECK_EQ(fcntl(fd, F_SETFD, FD_CLOEXEC | 0x100), 0);
 	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	MUST(close(fd));
-	fd = MUST(open("/tmp/conform-fcntl", O_WRONLY));
+	fd = MUST(open(tst_path("fcntl"), O_WRONLY));
 	CHECK_EQ(fcntl(fd, F_GETFL) & ~LARGE, O_WRONLY);
-	MUST(unlink("/tmp/conform-fcntl"));
+	MUST(unlink(tst_path("fcntl")));
 
 	MUST(pipe2(ends, O_NONBLOCK));
 	CHECK_EQ(fcntl(ends[0], F_GETFL), O_RDONLY | O_NONBLOCK);

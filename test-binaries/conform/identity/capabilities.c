@@ -27,12 +27,12 @@ int main(void)
 	CHECK_ERR(prctl(PR_CAPBSET_READ, 64, 0, 0, 0), EINVAL);
 	data[0].effective &= ~(1 << CHOWN);
 	CHECK_EQ(syscall(SYS_capset, &header, data), 0);
-	tst_file("/tmp/conform-caps", "");
-	CHECK_ERR(chown("/tmp/conform-caps", 5, 5), EPERM);
+	tst_file(tst_path("caps"), "");
+	CHECK_ERR(chown(tst_path("caps"), 5, 5), EPERM);
 	data[0].effective |= 1 << CHOWN;
 	CHECK_EQ(syscall(SYS_capset, &header, data), 0);
-	CHECK_EQ(chown("/tmp/conform-caps", 5, 5), 0);
-	MUST(unlink("/tmp/conform-caps"));
+	CHECK_EQ(chown(tst_path("caps"), 5, 5), 0);
+	MUST(unlink(tst_path("caps")));
 	data[0].effective &= ~(1 << KILL);
 	data[0].permitted &= ~(1 << KILL);
 	CHECK_EQ(syscall(SYS_capset, &header, data), 0);

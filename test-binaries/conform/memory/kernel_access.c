@@ -25,9 +25,9 @@ int main(void)
 	int ends[2];
 
 	zero = MUST(open("/dev/zero", O_RDONLY));
-	tst_file("/tmp/conform-access", "");
-	file = MUST(open("/tmp/conform-access", O_RDWR));
-	MUST(unlink("/tmp/conform-access"));
+	tst_file(tst_path("access"), "");
+	file = MUST(open(tst_path("access"), O_RDWR));
+	MUST(unlink(tst_path("access")));
 	for (int page = 0; page < 4; page++)
 		MUST(pwrite(file, (char[]){ 'a' + page }, 1, page * TST_PAGE));
 	MUST(ftruncate(file, 4 * TST_PAGE));

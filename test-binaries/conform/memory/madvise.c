@@ -21,9 +21,9 @@ int main(void)
 	CHECK(area[TST_PAGE] == 0 && area[3 * TST_PAGE - 1] == 0, "MADV_DONTNEED makes private memory zero again");
 	CHECK(area[TST_PAGE - 1] == 'x' && area[3 * TST_PAGE] == 'x', "not its neighbours");
 
-	tst_file("/tmp/conform-madvise", "original");
-	fd = MUST(open("/tmp/conform-madvise", O_RDWR));
-	MUST(unlink("/tmp/conform-madvise"));
+	tst_file(tst_path("madvise"), "original");
+	fd = MUST(open(tst_path("madvise"), O_RDWR));
+	MUST(unlink(tst_path("madvise")));
 	map = MUST(mmap(NULL, TST_PAGE, rw, MAP_PRIVATE, fd, 0));
 	memcpy(map, "changed!", 8);
 	CHECK_EQ(madvise(map, TST_PAGE, MADV_DONTNEED), 0);

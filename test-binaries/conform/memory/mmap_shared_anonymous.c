@@ -32,9 +32,9 @@ int main(void)
 	CHECK_OK(mmap(NULL, TST_PAGE, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0));
 	CHECK_OK(mmap(NULL, TST_PAGE, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
 	CHECK_ERR(mmap(NULL, TST_PAGE, rw, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0), EINVAL);
-	tst_file("/tmp/conform-sync", "x");
-	int fd = MUST(open("/tmp/conform-sync", O_RDWR));
-	MUST(unlink("/tmp/conform-sync"));
+	tst_file(tst_path("sync"), "x");
+	int fd = MUST(open(tst_path("sync"), O_RDWR));
+	MUST(unlink(tst_path("sync")));
 	CHECK_ERR(mmap(NULL, TST_PAGE, rw, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0), EOPNOTSUPP);
 	CHECK_OK(mmap(NULL, TST_PAGE, rw, MAP_SHARED_VALIDATE, fd, 0));
 	return tst_done();

@@ -51,9 +51,9 @@ int main(void)
 	CHECK(moved != area && moved[TST_PAGE] == 'b', "MREMAP_DONTUNMAP moves the pages");
 	CHECK(area[TST_PAGE] == 0, "and leaves empty ones");
 
-	tst_file("/tmp/conform-mremap", "file");
-	fd = MUST(open("/tmp/conform-mremap", O_RDWR));
-	MUST(unlink("/tmp/conform-mremap"));
+	tst_file(tst_path("mremap"), "file");
+	fd = MUST(open(tst_path("mremap"), O_RDWR));
+	MUST(unlink(tst_path("mremap")));
 	MUST(ftruncate(fd, 4 * TST_PAGE));
 	MUST(pwrite(fd, "third", 5, 2 * TST_PAGE));
 	area = MUST(mmap(NULL, TST_PAGE, PROT_READ, MAP_SHARED, fd, 0));

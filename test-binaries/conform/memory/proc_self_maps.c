@@ -53,7 +53,7 @@ int main(void)
 	MUST(mprotect(area + 2 * TST_PAGE, 3 * TST_PAGE, PROT_NONE));
 	CHECK(!line_of(area + 2 * TST_PAGE), "equal neighbours are one line again");
 
-	strcpy(path, "/tmp/conform-maps");
+	strcpy(path, tst_path("maps"));
 	tst_file(path, "x");
 	fd = MUST(open(path, O_RDWR));
 	MUST(ftruncate(fd, 4 * TST_PAGE));

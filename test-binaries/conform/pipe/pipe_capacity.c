@@ -36,9 +36,9 @@ int main(void)
 	CHECK_ERR(fcntl(1, F_GETPIPE_SZ + 1000), EINVAL);
 	MUST(close(ends[0]));
 	MUST(close(ends[1]));
-	tst_file("/tmp/conform-pipe", "");
-	int file = MUST(open("/tmp/conform-pipe", O_RDWR));
-	MUST(unlink("/tmp/conform-pipe"));
+	tst_file(tst_path("pipe"), "");
+	int file = MUST(open(tst_path("pipe"), O_RDWR));
+	MUST(unlink(tst_path("pipe")));
 	CHECK_ERR(fcntl(file, F_GETPIPE_SZ), EBADF);
 	return tst_done();
 }

@@ -58,9 +58,9 @@ int main(void)
 	CHECK_EQ(trap_code, TRAP_TRACE);
 	CHECK_EQ(trap_number, 1);
 
-	tst_file("/tmp/conform-bus", "x");
-	fd = MUST(open("/tmp/conform-bus", O_RDWR));
-	MUST(unlink("/tmp/conform-bus"));
+	tst_file(tst_path("bus"), "x");
+	fd = MUST(open(tst_path("bus"), O_RDWR));
+	MUST(unlink(tst_path("bus")));
 	map = MUST(mmap(NULL, 2 * TST_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 	CHECK_EQ(TST_WRITE(map + TST_PAGE + 5), SIGBUS);
 	CHECK_EQ(tst_fault_info.si_code, BUS_ADRERR);

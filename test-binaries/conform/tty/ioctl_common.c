@@ -7,9 +7,9 @@ int main(void)
 {
 	int fd, value, on = 1, off = 0;
 
-	tst_file("/tmp/conform-ioctl", "0123456789");
-	fd = MUST(open("/tmp/conform-ioctl", O_RDWR));
-	MUST(unlink("/tmp/conform-ioctl"));
+	tst_file(tst_path("ioctl"), "0123456789");
+	fd = MUST(open(tst_path("ioctl"), O_RDWR));
+	MUST(unlink(tst_path("ioctl")));
 	CHECK_EQ(ioctl(fd, FIOCLEX), 0);
 	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	CHECK_EQ(ioctl(fd, FIONCLEX), 0);
