@@ -3,7 +3,8 @@
 //! A ChaCha20 generator with fast key erasure: each call takes a new key for the generator and a key of its own from the
 //! stream, so that what was given out cannot be found again from the state. Entropy is mixed in by combining it with the
 //! key, which can only add to what the key has: from the CPU (RDSEED, RDRAND) and the clock at the first call, from a
-//! virtio entropy device when it answers, from whatever the host tool sends; and again every five minutes.
+//! virtio entropy device when it answers, from whatever the host tool sends; again after a second, and then every five
+//! minutes.
 
 use crate::sync::SpinLock;
 use crate::{arch, time};
@@ -14,6 +15,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 type Key = [u8; 32];
 
 const RESEED_NS: u64 = 300_000_000_000;
+const FIRST_RESEED_NS: u64 = 1_000_000_000;
 
 struct Pool {
     key: Key,
@@ -36,7 +38,8 @@ impl Pool {
         }
     }
 
-    fn seed(&mut self) {
+    /// Mixes in what the CPU has; true if that is unpredictable by itself.
+    fn seed(&mut self) -> bool {
         let mut bytes = [0; 32];
         let full = arch::entropy::hardware(&mut bytes);
         if !full && !self.seeded {
@@ -48,6 +51,7 @@ impl Pool {
         self.mix(&time::monotonic_ns().to_le_bytes());
         self.mix(&arch::entropy::cycles().to_le_bytes());
         self.seeded = true;
+        full
     }
 
     /// A key nobody else gets.
@@ -63,18 +67,20 @@ impl Pool {
 /// Fills the buffer with random bytes. Never waits.
 pub fn fill(buffer: &mut [u8]) {
     let now = time::monotonic_ns();
-    let (key, reseed) = {
+    let (key, ask) = {
         let mut pool = POOL.lock();
-        let reseed = !pool.seeded || now >= pool.reseed_at;
-        if reseed {
-            pool.seed();
-            pool.reseed_at = now.saturating_add(RESEED_NS);
+        let first = !pool.seeded;
+        let due = first || now >= pool.reseed_at;
+        let full = due && pool.seed();
+        if due {
+            pool.reseed_at = now.saturating_add(if first { FIRST_RESEED_NS } else { RESEED_NS });
         }
-        (pool.take_key(), reseed)
+        // What the CPU gave is enough to begin with; the device's part comes when the program runs.
+        (pool.take_key(), due && !(first && full))
     };
     // The bulk is made without the lock.
     ChaCha20Rng::from_seed(key).fill_bytes(buffer);
-    if reseed && let Some(source) = &*SOURCE.lock() {
+    if ask && let Some(source) = &*SOURCE.lock() {
         source();
     }
 }
@@ -129,6 +135,7 @@ mod tests {
         use core::sync::atomic::{AtomicBool, Ordering};
         static ASKED: AtomicBool = AtomicBool::new(false);
         set_source(Box::new(|| ASKED.store(true, Ordering::Relaxed)));
+        fill(&mut [0]);
         POOL.lock().reseed_at = 0;
         fill(&mut [0]);
         assert!(ASKED.load(Ordering::Relaxed));

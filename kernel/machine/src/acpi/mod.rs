@@ -5,7 +5,7 @@
 mod aml;
 mod tables;
 
-pub(crate) use tables::{Override, Platform, find_rsdp, read, s5_sleep_type};
+pub(crate) use tables::{Madt, Override, Platform, find_rsdp, read, s5_sleep_type};
 
 /// Reads physical memory; false if there is none at these addresses.
 pub(crate) type ReadMemory<'a> = dyn Fn(u64, &mut [u8]) -> bool + 'a;

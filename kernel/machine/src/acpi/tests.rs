@@ -1,4 +1,4 @@
-use super::tables::{Fadt, Madt};
+use super::tables::Fadt;
 use super::*;
 use alloc::vec;
 use alloc::vec::Vec;

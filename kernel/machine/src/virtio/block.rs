@@ -1,7 +1,7 @@
 //! The driver of virtio block devices (virtio 1.2, section 5.2).
 
 use super::block_queue::{BlockQueue, Finished, ID_BYTES, Limits, get_id, split};
-use super::transport::{Handler, Transport};
+use super::transport::Transport;
 use super::{VirtioError, feature};
 use crate::block::{BlockDevice, BlockOp, BlockRequest};
 use crate::frame::Frame;
@@ -57,8 +57,11 @@ impl VirtioBlock {
         let offered = if has(F_MQ) { transport.config_u16(CONFIG_NUM_QUEUES).max(1) } else { 1 };
         let cpus = u16::try_from(crate::cpu::count()).unwrap_or(u16::MAX);
         let mut queues = Vec::new();
-        for index in 0..offered.min(cpus) {
-            let queue = transport.queue(index, QUEUE_SIZE)?;
+        let count = offered.min(cpus);
+        // Each queue has an interrupt of its own, if there are enough.
+        let shared = count > transport.lines();
+        for index in 0..count {
+            let queue = transport.queue(index, QUEUE_SIZE, if shared { 0 } else { index })?;
             if queue.size() < LEAST_QUEUE_SIZE {
                 return Err(VirtioError::NoQueue(index));
             }
@@ -72,21 +75,18 @@ impl VirtioBlock {
             queues,
             serial: Once::new(),
         });
-        let groups = (0u16..)
-            .zip(0..device.queues.len())
-            .map(|(index, queue)| {
-                let device = device.clone();
-                let handler: Handler = Box::new(move || device.interrupt(queue));
-                (alloc::vec![index], handler)
-            })
-            .collect();
-        transport.connect(groups)?;
+        for line in 0..if shared { 1 } else { count } {
+            let device = device.clone();
+            let queues = if shared { 0..count } else { line..line + 1 };
+            let handler = move || queues.clone().for_each(|queue| device.interrupt(queue));
+            transport.connect(line, Box::new(handler))?;
+        }
         transport.finish();
         Ok(device)
     }
 
-    fn interrupt(&self, queue: usize) {
-        let queue = &self.queues[queue];
+    fn interrupt(&self, queue: u16) {
+        let queue = &self.queues[usize::from(queue)];
         let pop = || queue.lock().pop();
         let mut any = false;
         while let Some(finished) = pop() {

@@ -173,6 +173,13 @@ impl Piece {
     }
 }
 
+/// What belongs to a head in the ring.
+#[derive(Default)]
+struct Slot {
+    piece: Option<Piece>,
+    table: Option<DmaMemory>,
+}
+
 /// A queue, the requests in it, and those that wait for room in it.
 pub(crate) struct BlockQueue {
     queue: VirtQueue,
@@ -180,8 +187,7 @@ pub(crate) struct BlockQueue {
     /// For each head a header and, behind all of these, a status byte.
     headers: DmaMemory,
     statuses: DmaMemory,
-    in_flight: Vec<Option<Piece>>,
-    tables: Vec<Option<DmaMemory>>,
+    slots: Vec<Slot>,
     free_tables: Vec<DmaMemory>,
     waiting: VecDeque<Piece>,
 }
@@ -198,8 +204,7 @@ impl BlockQueue {
         Ok(Self {
             headers: memory.part(0, size * HEADER_BYTES),
             statuses: memory.part(size * HEADER_BYTES, size),
-            in_flight: (0..size).map(|_| None).collect(),
-            tables: alloc::vec![None; size],
+            slots: (0..size).map(|_| Slot::default()).collect(),
             free_tables: Vec::new(),
             waiting: VecDeque::new(),
             queue,
@@ -278,8 +283,7 @@ impl BlockQueue {
             self.free_tables.extend(table);
             return Err(piece);
         }
-        self.tables[slot] = table;
-        self.in_flight[slot] = Some(piece);
+        self.slots[slot] = Slot { piece: Some(piece), table };
         Ok(())
     }
 
@@ -299,9 +303,9 @@ impl BlockQueue {
         let used = self.queue.pop()?;
         let slot = usize::from(used.head);
         let status = self.statuses.read_u8(slot);
-        self.free_tables.extend(self.tables[slot].take());
-        let piece = self.in_flight[slot].take()?;
-        Some(piece.request.end_piece(status))
+        let Slot { piece, table } = core::mem::take(&mut self.slots[slot]);
+        self.free_tables.extend(table);
+        Some(piece?.request.end_piece(status))
     }
 }
 

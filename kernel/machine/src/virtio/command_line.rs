@@ -11,58 +11,66 @@ pub(crate) struct MmioDevice {
     pub(crate) irq: u32,
 }
 
-/// All of them, in order. What cannot be understood is left out with a warning.
-pub(crate) fn mmio_devices(command_line: &str) -> impl Iterator<Item = MmioDevice> + '_ {
-    command_line.split_ascii_whitespace().filter_map(|word| {
-        let value = word.strip_prefix("virtio_mmio.device=")?;
-        let device = parse(value);
-        if device.is_none() {
-            log::warn!("virtio: cannot understand {word} on the command line");
+/// Calls `found` for each of them, in order. What cannot be understood is left out with a warning.
+///
+/// Works on bytes: this runs at each boot, and in emulation every instruction that runs for the first time costs a microsecond.
+pub(crate) fn mmio_devices(command_line: &str, mut found: impl FnMut(MmioDevice)) {
+    for word in command_line.as_bytes().split(|byte| *byte == b' ') {
+        if let Some(value) = word.strip_prefix(b"virtio_mmio.device=") {
+            match parse(value) {
+                Some(device) => found(device),
+                None => log::warn!("virtio: cannot understand a device on the command line"),
+            }
         }
-        device
-    })
-}
-
-fn parse(value: &str) -> Option<MmioDevice> {
-    let (len, rest) = value.split_once('@')?;
-    let (base, rest) = rest.split_once(':')?;
-    let irq = rest.split(':').next()?;
-    let device = MmioDevice { len: size(len)?, base: number(base)?, irq: u32::try_from(number(irq)?).ok()? };
-    // The registers and at least a word of configuration, as Linux asks for; at most a page's worth of sense.
-    ((0x100..=0x10000).contains(&device.len)
-        && device.base.is_multiple_of(4)
-        && device.base.checked_add(device.len)? <= 1 << 52)
-        .then_some(device)
-}
-
-fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u64::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
     }
 }
 
-/// A number with an optional K, M or G.
-fn size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' | b'k' => (&text[..text.len() - 1], 10),
-        b'M' | b'm' => (&text[..text.len() - 1], 20),
-        b'G' | b'g' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
+fn parse(value: &[u8]) -> Option<MmioDevice> {
+    let (len, rest) = number(value)?;
+    let (len, rest) = match rest {
+        [b'K' | b'k', rest @ ..] => (len.checked_mul(1 << 10)?, rest),
+        _ => (len, rest),
     };
-    number(digits)?.checked_mul(1 << shift)
+    let (base, rest) = number(rest.strip_prefix(b"@")?)?;
+    let (irq, rest) = number(rest.strip_prefix(b":")?)?;
+    // A number for the platform device may follow.
+    if !matches!(rest, [] | [b':', ..]) {
+        return None;
+    }
+    let device = MmioDevice { len, base, irq: u32::try_from(irq).ok()? };
+    // At least the registers, as Linux asks for; far from the end of all addresses.
+    ((0x100..=0x10000).contains(&len) && base.is_multiple_of(4) && base < 1 << 52).then_some(device)
+}
+
+/// A decimal number, or a hexadecimal one after `0x`, and what follows it.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (digits, radix) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
+        _ => (text, 10),
+    };
+    let mut value = 0u64;
+    let mut count = 0;
+    for byte in digits {
+        let Some(digit) = char::from(*byte).to_digit(radix) else { break };
+        value = value.checked_mul(radix.into())?.checked_add(digit.into())?;
+        count += 1;
+    }
+    (count > 0).then_some((value, &digits[count..]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     #[test]
     fn qemu_and_firecracker() {
         let line = "log=2 virtio_mmio.device=512@0xfeb00000:5 x virtio_mmio.device=4K@0xd0001000:6:1 \
-                    virtio_mmio.device=1@0xd0002000:7 virtio_mmio.device=nonsense";
-        let found: Vec<_> = mmio_devices(line).collect();
+                    virtio_mmio.device=1@0xd0002000:7 virtio_mmio.device=nonsense \
+                    virtio_mmio.device=512@0xfeb00000:5x virtio_mmio.device=512@0xffffffffffffffff0:5";
+        let mut found = Vec::new();
+        mmio_devices(line, |device| found.push(device));
         let expected = [
             MmioDevice { len: 512, base: 0xfeb0_0000, irq: 5 },
             MmioDevice { len: 4096, base: 0xd000_1000, irq: 6 },
@@ -73,7 +81,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(value in "[0-9a-fxKMG@:]{0,24}|\\PC{0,12}") {
-            let _ = parse(&value);
+            let _ = parse(value.as_bytes());
         }
     }
 }

@@ -26,11 +26,11 @@ impl VirtioEntropy {
     /// Sets the device up and asks for the first bytes.
     pub(crate) fn start(mut transport: Transport) -> Result<Arc<Self>, VirtioError> {
         transport.begin(0)?;
-        let queue = transport.queue(0, 1)?;
+        let queue = transport.queue(0, 1, 0)?;
         let buffer = DmaMemory::alloc(BYTES)?;
         let device = Arc::new(Self { state: SpinLock::new(State { queue, buffer, asked: false }) });
         let handler = device.clone();
-        transport.connect(alloc::vec![(alloc::vec![0], Box::new(move || handler.interrupt()))])?;
+        transport.connect(0, Box::new(move || handler.interrupt()))?;
         transport.finish();
         device.ask();
         Ok(device)

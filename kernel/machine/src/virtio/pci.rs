@@ -108,9 +108,8 @@ impl Pci {
         Ok(Notifier::Half(register.ok_or(VirtioError::BadCapability)?, queue))
     }
 
-    /// Has the queue raise entry `line` of the MSI-X table.
-    pub(super) fn set_queue_vector(&self, queue: u16, line: u16) -> Result<(), VirtioError> {
-        self.common.write_u16(QUEUE_SELECT, queue);
+    /// Has the queue that was set up last raise entry `line` of the MSI-X table.
+    pub(super) fn set_queue_vector(&self, line: u16) -> Result<(), VirtioError> {
         self.common.write_u16(QUEUE_MSIX_VECTOR, line);
         // The device answers NO_VECTOR (0xffff) if it could not do it (section 4.1.5.1.2).
         if self.common.read_u16(QUEUE_MSIX_VECTOR) == line { Ok(()) } else { Err(VirtioError::NoInterrupt) }

@@ -109,6 +109,15 @@ pub(crate) struct Used {
     pub(crate) written: u32,
 }
 
+/// What the driver remembers of a descriptor.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The next descriptor in the free list or in a chain.
+    next: u16,
+    /// Number of descriptors of the chain in flight that begins here, or 0.
+    chain: u16,
+}
+
 /// The driver's side of a split virtqueue.
 ///
 /// What the driver must remember is kept in its own memory: nothing read back from the rings is trusted
@@ -117,10 +126,8 @@ pub(crate) struct VirtQueue {
     rings: DmaMemory,
     layout: Layout,
     notifier: Notifier,
-    /// The next descriptor in the free list or in a chain.
-    next: Vec<u16>,
-    /// Number of descriptors of the chain in flight that begins here, or 0.
-    chain: Vec<u16>,
+    /// One for each descriptor.
+    entries: Vec<Entry>,
     free_head: u16,
     free: u16,
     avail_index: u16,
@@ -139,8 +146,7 @@ impl VirtQueue {
             rings,
             layout,
             notifier,
-            next: (1..=size).collect(),
-            chain: alloc::vec![0; usize::from(size)],
+            entries: (1..=size).map(|next| Entry { next, chain: 0 }).collect(),
             free_head: 0,
             free: size,
             avail_index: 0,
@@ -175,7 +181,7 @@ impl VirtQueue {
         let head = self.free_head;
         let mut index = head;
         for (number, segment) in (1..).zip(segments) {
-            let next = self.next[usize::from(index)];
+            let next = self.entries[usize::from(index)].next;
             let flags = if number == count { 0 } else { DESC_F_NEXT };
             write_descriptor(&self.rings, index, *segment, flags, next);
             index = next;
@@ -190,7 +196,7 @@ impl VirtQueue {
         let head = self.next_head()?;
         let len = u32::try_from(segments * DESCRIPTOR_BYTES).ok()?;
         let segment = Segment { address: table, len, device_writes: false };
-        self.free_head = self.next[usize::from(head)];
+        self.free_head = self.entries[usize::from(head)].next;
         write_descriptor(&self.rings, head, segment, DESC_F_INDIRECT, 0);
         self.publish(head, 1);
         Some(head)
@@ -198,7 +204,7 @@ impl VirtQueue {
 
     fn publish(&mut self, head: u16, count: u16) {
         self.free -= count;
-        self.chain[usize::from(head)] = count;
+        self.entries[usize::from(head)].chain = count;
         let slot = usize::from(self.avail_index % self.size());
         self.rings.write_u16(self.layout.avail() + 4 + 2 * slot, head);
         self.avail_index = self.avail_index.wrapping_add(1);
@@ -246,7 +252,7 @@ impl VirtQueue {
         let at = self.layout.used() + 4 + 8 * slot;
         let (id, written) = (self.rings.read_u32(at), self.rings.read_u32(at + 4));
         let head = u16::try_from(id).ok().filter(|id| *id < self.size());
-        let count = head.map_or(0, |head| self.chain[usize::from(head)]);
+        let count = head.map_or(0, |head| self.entries[usize::from(head)].chain);
         let (Some(head), 1..) = (head, count) else {
             // Nothing it says can be trusted any more. The queue stops: its buffers stay with the device.
             log::error!("virtio: the device returned buffer {id}, which it does not have; queue stopped");
@@ -254,12 +260,12 @@ impl VirtQueue {
             return None;
         };
         self.used_index = self.used_index.wrapping_add(1);
-        self.chain[usize::from(head)] = 0;
+        self.entries[usize::from(head)].chain = 0;
         let mut last = head;
         for _ in 1..count {
-            last = self.next[usize::from(last)];
+            last = self.entries[usize::from(last)].next;
         }
-        self.next[usize::from(last)] = self.free_head;
+        self.entries[usize::from(last)].next = self.free_head;
         self.free_head = head;
         self.free += count;
         Some(Used { head, written })

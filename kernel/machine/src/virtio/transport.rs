@@ -71,8 +71,13 @@ impl Transport {
         })
     }
 
-    /// Makes queue `index`, of at most `most` entries.
-    pub(crate) fn queue(&mut self, index: u16, most: u16) -> Result<VirtQueue, VirtioError> {
+    /// How many different interrupts the device can raise.
+    pub(crate) fn lines(&self) -> u16 {
+        self.interrupts.count()
+    }
+
+    /// Makes queue `index`, of at most `most` entries, which raises the interrupt `line`.
+    pub(crate) fn queue(&mut self, index: u16, most: u16, line: u16) -> Result<VirtQueue, VirtioError> {
         let offered = either!(self, device => device.queue_size(index));
         if offered == 0 {
             return Err(VirtioError::NoQueue(index));
@@ -84,36 +89,26 @@ impl Transport {
         let (descriptors, avail, used) =
             (rings.physical(0), rings.physical(layout.avail()), rings.physical(layout.used()));
         let notifier = either!(self, device => device.set_queue(index, size, descriptors, avail, used))?;
+        if let Interface::Pci(device) = &self.interface {
+            device.set_queue_vector(line)?;
+        }
         self.queues.push(index);
         Ok(VirtQueue::new(rings, size, notifier))
     }
 
-    /// Connects interrupts: each group of queues has its handler. Where the device has fewer interrupts than there
-    /// are groups, one interrupt calls all handlers; so a handler looks at its rings and not at the reason.
-    pub(crate) fn connect(&mut self, groups: Vec<(Vec<u16>, Handler)>) -> Result<(), VirtioError> {
-        let lines = usize::from(self.interrupts.count());
-        let groups = if groups.len() > lines { merge(groups) } else { groups };
-        for (line, (queues, handler)) in (0u16..).zip(groups) {
-            let handler: Handler = match &self.interface {
-                Interface::Mmio(device) => {
-                    let acknowledge = device.acknowledge();
-                    Box::new(move || {
-                        acknowledge();
-                        handler();
-                    })
-                }
-                Interface::Pci(_) => handler,
-            };
-            if lines == 0 || !self.interrupts.connect(line, handler) {
-                return Err(VirtioError::NoInterrupt);
+    /// Has `handler` called for the interrupt `line`. It looks at the rings to find out why.
+    pub(crate) fn connect(&mut self, line: u16, handler: Handler) -> Result<(), VirtioError> {
+        let handler: Handler = match &self.interface {
+            Interface::Mmio(device) => {
+                let acknowledge = device.acknowledge();
+                Box::new(move || {
+                    acknowledge();
+                    handler();
+                })
             }
-            if let Interface::Pci(device) = &self.interface {
-                for queue in queues {
-                    device.set_queue_vector(queue, line)?;
-                }
-            }
-        }
-        Ok(())
+            Interface::Pci(_) => handler,
+        };
+        if self.interrupts.connect(line, handler) { Ok(()) } else { Err(VirtioError::NoInterrupt) }
     }
 
     /// The device may run from here on.
@@ -153,10 +148,4 @@ impl Transport {
         }
         value
     }
-}
-
-fn merge(groups: Vec<(Vec<u16>, Handler)>) -> Vec<(Vec<u16>, Handler)> {
-    let (queues, handlers): (Vec<Vec<u16>>, Vec<Handler>) = groups.into_iter().unzip();
-    let all: Handler = Box::new(move || handlers.iter().for_each(|handler| handler()));
-    alloc::vec![(queues.concat(), all)]
 }

@@ -79,7 +79,8 @@ impl ControlQueue {
     /// Says that we use a port.
     pub(super) fn accept(&self, port: u32) {
         let mut state = self.state.lock();
-        state.waiting.extend([GuestEvent::PortReady(port), GuestEvent::PortOpen(port)]);
+        state.waiting.push_back(GuestEvent::PortReady(port));
+        state.waiting.push_back(GuestEvent::PortOpen(port));
         state.push();
     }
 

@@ -9,7 +9,7 @@ mod send;
 pub(crate) use port::ConsolePort;
 
 use super::VirtioError;
-use super::transport::{Handler, Transport};
+use super::transport::Transport;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -19,11 +19,15 @@ use control_queue::ControlQueue;
 const F_MULTIPORT: u64 = 1 << 1;
 const CONFIG_MAX_NR_PORTS: usize = 4;
 
+/// One interrupt for all queues: looking at an empty ring is a load from memory, while connecting a vector for each queue would
+/// cost time at boot.
+const INTERRUPT: u16 = 0;
+
 const CONTROL_RECEIVE: u16 = 2;
 const CONTROL_SEND: u16 = 3;
 /// Ports above this number are not used: each costs two queues at boot.
 const MOST_PORTS: u32 = 4;
-/// Buffers of a page that wait for input, for each port: standard input and messages of the tool come in bulk, the others
+/// Buffers of a page that wait for input, for each port, powers of two: standard input and messages of the tool come in bulk, the others
 /// hardly ever.
 const RECEIVE_BUFFERS: [u16; MOST_PORTS as usize] = [2, 8, 1, 2];
 /// Buffers of a page that may be on their way to the host, for each port.
@@ -52,30 +56,22 @@ impl VirtioConsole {
         let multiport = transport.begin(F_MULTIPORT)? & F_MULTIPORT != 0;
         let count =
             if multiport { transport.config_u32(CONFIG_MAX_NR_PORTS).clamp(1, MOST_PORTS) } else { 1 };
-        let mut queues = Vec::new();
         let mut ports = Vec::new();
         for (number, buffers) in (0..count).zip(RECEIVE_BUFFERS) {
-            let receive = transport.queue(receive_queue(number), buffers.next_power_of_two())?;
-            let send = transport.queue(receive_queue(number) + 1, SEND_BUFFERS)?;
-            queues.extend([receive_queue(number), receive_queue(number) + 1]);
+            let receive = transport.queue(receive_queue(number), buffers, INTERRUPT)?;
+            let send = transport.queue(receive_queue(number) + 1, SEND_BUFFERS, INTERRUPT)?;
             ports.push(Arc::new(ConsolePort::new(number, receive, send, buffers)));
         }
         let control = if multiport {
-            queues.extend([CONTROL_RECEIVE, CONTROL_SEND]);
-            let receive = transport.queue(CONTROL_RECEIVE, control_queue::ENTRIES)?;
-            let send = transport.queue(CONTROL_SEND, control_queue::ENTRIES)?;
+            let receive = transport.queue(CONTROL_RECEIVE, control_queue::ENTRIES, INTERRUPT)?;
+            let send = transport.queue(CONTROL_SEND, control_queue::ENTRIES, INTERRUPT)?;
             Some(ControlQueue::new(receive, send)?)
         } else {
             None
         };
         let device = Arc::new(Self { ports, control, found });
-        // One interrupt for all queues: looking at an empty ring is a load from memory, while connecting a vector
-        // for each queue would cost boot time for all.
-        let handler: Handler = {
-            let device = device.clone();
-            Box::new(move || device.interrupt())
-        };
-        transport.connect(alloc::vec![(queues, handler)])?;
+        let handler = device.clone();
+        transport.connect(INTERRUPT, Box::new(move || handler.interrupt()))?;
         transport.finish();
         match &device.control {
             Some(control) => control.ready(),

@@ -2,8 +2,8 @@
 
 use super::super::apic;
 use super::{map, platform};
-use crate::acpi::Override;
-use crate::sync::{Once, SpinLock};
+use crate::acpi::{Madt, Override};
+use crate::sync::SpinLock;
 use crate::virtio::registers::Registers;
 use alloc::vec::Vec;
 
@@ -23,7 +23,8 @@ struct IoApic {
     inputs: u32,
 }
 
-static IO_APICS: Once<SpinLock<Vec<IoApic>>> = Once::new();
+/// Empty until the first one is needed.
+static IO_APICS: SpinLock<Vec<IoApic>> = SpinLock::new(Vec::new());
 
 impl IoApic {
     fn new(base: u64, first: u32) -> Self {
@@ -39,17 +40,8 @@ impl IoApic {
     }
 }
 
-fn io_apics() -> &'static SpinLock<Vec<IoApic>> {
-    IO_APICS.call_once(|| {
-        let listed = super::has_tables()
-            .then(platform)
-            .flatten()
-            .and_then(|platform| platform.madt.as_ref())
-            .map(|madt| madt.io_apics.as_slice())
-            .filter(|list| !list.is_empty())
-            .unwrap_or(&[(DEFAULT_BASE as u32, 0)]);
-        SpinLock::new(listed.iter().map(|(base, first)| IoApic::new(u64::from(*base), *first)).collect())
-    })
+fn madt() -> Option<&'static Madt> {
+    if super::has_tables() { platform()?.madt.as_ref() } else { None }
 }
 
 /// Delivers an interrupt input to a vector on this CPU; false if no I/O APIC has such an input.
@@ -62,10 +54,7 @@ pub(super) fn route(input: u32, vector: u8) -> bool {
 
 /// The same for an ISA interrupt, which may be wired to another input.
 pub(super) fn route_isa(irq: u8, vector: u8) -> bool {
-    let rewired = super::has_tables()
-        .then(platform)
-        .flatten()
-        .and_then(|platform| platform.madt.as_ref())
+    let rewired = madt()
         .and_then(|madt| madt.overrides.iter().find(|entry| entry.source == irq).copied())
         .unwrap_or(Override { source: irq, gsi: u32::from(irq), flags: 0 });
     // The bus's own meaning is "high" and "edge".
@@ -75,7 +64,15 @@ pub(super) fn route_isa(irq: u8, vector: u8) -> bool {
 }
 
 fn set(input: u32, vector: u8, mode: u32) -> bool {
-    let chips = io_apics().lock();
+    let mut chips = IO_APICS.lock();
+    if chips.is_empty() {
+        match madt() {
+            Some(madt) => {
+                chips.extend(madt.io_apics.iter().map(|&(base, first)| IoApic::new(base.into(), first)))
+            }
+            None => chips.push(IoApic::new(DEFAULT_BASE, 0)),
+        }
+    }
     let chip = chips.iter().find(|chip| input.checked_sub(chip.first).is_some_and(|pin| pin < chip.inputs));
     let Some(chip) = chip else { return false };
     let register = REGISTER_REDIRECTION + 2 * (input - chip.first);

@@ -14,7 +14,7 @@ use crate::acpi::{self, Platform};
 use crate::devices::{add_block, add_port};
 use crate::port::Port;
 use crate::random;
-use crate::sync::Once;
+use crate::sync::{Once, SpinLock};
 use crate::virtio::block::VirtioBlock;
 use crate::virtio::command_line::mmio_devices;
 use crate::virtio::console::{ConsolePort, VirtioConsole};
@@ -24,10 +24,14 @@ use crate::virtio::registers::Registers;
 use crate::virtio::transport::{Interface, Transport};
 use crate::virtio::{VirtioError, device_type};
 use alloc::boxed::Box;
-use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// The command line names devices.
+static NAMED: AtomicBool = AtomicBool::new(false);
 
 /// A virtio device that was found: its type, and the transport or why there is none.
 type Found = (u32, Result<Transport, VirtioError>);
@@ -38,14 +42,16 @@ const CONSOLE_PATIENCE_NS: u64 = 20_000_000;
 
 /// Finds the devices and starts them. Interrupts are off and stay off.
 pub(crate) fn init() {
-    let mut found: Vec<Found> = mmio_devices(boot::command_line())
-        .filter_map(|device| {
-            let registers = map(device.base, usize::try_from(device.len).ok()?);
-            let (kind, mmio) = Mmio::probe(registers)?;
+    let mut found = Vec::new();
+    mmio_devices(boot::command_line(), |device| {
+        NAMED.store(true, Ordering::Relaxed);
+        // The parser allows 64 KiB at most.
+        let registers = map(device.base, device.len as usize);
+        if let Some((kind, mmio)) = Mmio::probe(registers) {
             let lines = Box::new(lines::Pin::new(device.irq));
-            Some((kind, mmio.map(|mmio| Transport::new(Interface::Mmio(mmio), lines))))
-        })
-        .collect();
+            found.push((kind, mmio.map(|mmio| Transport::new(Interface::Mmio(mmio), lines))));
+        }
+    });
     if found.is_empty() {
         found = pci::find(platform().and_then(|platform| platform.ecam));
     }
@@ -54,20 +60,22 @@ pub(crate) fn init() {
             "no virtio device found, neither on the command line (QEMU's microvm: acpi=off) nor on PCI"
         );
     }
-    let mut disks = (b'a'..=b'z').map(char::from);
+    let mut letters = b'a'..=b'z';
     let mut console = None;
     for (kind, transport) in found {
         let started = transport.and_then(|transport| match kind {
             device_type::BLOCK => {
-                let name = disks.next().map_or_else(Default::default, |letter| format!("vd{letter}"));
+                let mut name = String::from("vd");
+                name.extend(letters.next().map(char::from));
                 VirtioBlock::start(transport, name).map(|disk| add_block(disk))
             }
             device_type::CONSOLE if console.is_none() => {
                 VirtioConsole::start(transport, port_found).map(|device| console = Some(device))
             }
-            device_type::ENTROPY => VirtioEntropy::start(transport).map(|device| {
-                random::set_source(Box::new(move || device.ask()));
-            }),
+            device_type::ENTROPY => {
+                random::set_source(entropy_source(transport));
+                Ok(())
+            }
             _ => {
                 log::info!("virtio: no driver for a device of type {kind}");
                 Ok(())
@@ -84,6 +92,25 @@ pub(crate) fn init() {
         }
         console.interrupt();
     }
+}
+
+/// What to call for more randomness. The device is not started before the first call: with RDSEED that is after boot.
+fn entropy_source(transport: Transport) -> Box<dyn Fn() + Send + Sync> {
+    let unstarted = SpinLock::new(Some(transport));
+    let device = Once::new();
+    Box::new(move || {
+        let transport = unstarted.lock().take();
+        if let Some(transport) = transport {
+            match VirtioEntropy::start(transport) {
+                Ok(started) => {
+                    device.call_once(|| started);
+                }
+                Err(error) => log::error!("virtio: entropy device: {error}"),
+            }
+        } else if let Some(device) = device.get() {
+            device.ask();
+        }
+    })
 }
 
 fn port_found(port: Arc<ConsolePort>) {
@@ -115,7 +142,7 @@ pub(crate) fn soft_off() -> Option<(u16, u16)> {
 
 /// Whether it is worth looking for ACPI tables: not where the monitor named the devices and gave no root pointer.
 fn has_tables() -> bool {
-    boot::rsdp().is_some() || mmio_devices(boot::command_line()).next().is_none()
+    boot::rsdp().is_some() || !NAMED.load(Ordering::Relaxed)
 }
 
 /// Reads memory below 4 GiB, where firmware keeps its tables.
