@@ -310,3 +310,13 @@ impl Dentry {
         }
     }
 }
+
+impl Drop for Dentry {
+    /// Lets the directories above go one by one: by recursion, a deep tree would need a deep stack.
+    fn drop(&mut self) {
+        let mut above = self.place.get_mut().parent.take();
+        while let Some(mut parent) = above.and_then(Arc::into_inner) {
+            above = parent.place.get_mut().parent.take();
+        }
+    }
+}

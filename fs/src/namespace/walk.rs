@@ -2,7 +2,7 @@
 
 use super::dentry::{Child, Dentry};
 use super::location::Location;
-use crate::{Access, Credentials, FileKind, NAME_MAX, PATH_MAX, Result};
+use crate::{Access, Credentials, FileKind, PATH_MAX, Result};
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -207,7 +207,6 @@ impl<'a> Walker<'a> {
                 return Ok(match part {
                     b"." => LastName::Dot,
                     b".." => LastName::DotDot,
-                    name if name.len() > NAME_MAX => return err!(ENAMETOOLONG),
                     name => LastName::Name(name.to_vec()),
                 });
             }

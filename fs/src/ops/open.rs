@@ -58,7 +58,9 @@ fn create(
     let exclusive = flags.contains(OpenFlags::EXCL);
     let mut walker = Walker::new(ctx, start, path, resolve)?;
     loop {
-        let LastName::Name(name) = walker.to_last()? else { return err!(EISDIR) };
+        let LastName::Name(name) = walker.to_last()? else {
+            return if exclusive { err!(EEXIST) } else { err!(EISDIR) };
+        };
         if walker.trailing_slash() {
             return err!(EISDIR);
         }
