@@ -71,9 +71,22 @@ impl Tree {
         self.mount(crate::sysfs::new(), b"sysfs", b"/sys", common | MountFlags::NOEXEC)?;
         self.mount(crate::devfs::new(), b"udev", b"/dev", MountFlags::NOSUID | MountFlags::RELATIME)?;
         self.mount(tmpfs(), b"tmpfs", b"/dev/shm", common)?;
-        self.mount(tmpfs(), b"tmpfs", b"/run", common)?;
-        self.mount(tmpfs(), b"tmpfs", b"/tmp", common)?;
+        // Files that the image has there would be hidden: the root, whose changes are in memory too, serves as well.
+        for path in [&b"/run"[..], b"/tmp"] {
+            if self.is_empty(path).unwrap_or(true) {
+                self.mount(tmpfs(), b"tmpfs", path, common)?;
+            }
+        }
         Ok(self.namespace)
+    }
+
+    fn is_empty(&self, path: &[u8]) -> Result<bool, husk_abi::Errno> {
+        let mut empty = true;
+        self.directory(path)?.inode().read_dir(0, &mut |entry| {
+            empty = entry.name == b"." || entry.name == b"..";
+            empty
+        })?;
+        Ok(empty)
     }
 
     fn mount(&self, fs: Arc<dyn FileSystem>, source: &[u8], path: &[u8], flags: MountFlags) -> Result<(), String> {
