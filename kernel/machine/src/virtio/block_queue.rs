@@ -204,7 +204,7 @@ impl BlockQueue {
         Ok(Self {
             headers: memory.part(0, size * HEADER_BYTES),
             statuses: memory.part(size * HEADER_BYTES, size),
-            slots: (0..size).map(|_| Slot::default()).collect(),
+            slots: Vec::new(),
             free_tables: Vec::new(),
             waiting: VecDeque::new(),
             queue,
@@ -283,6 +283,10 @@ impl BlockQueue {
             self.free_tables.extend(table);
             return Err(piece);
         }
+        // Heads are used again before new ones are taken, so the list is as long as the queue was ever full.
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, Slot::default);
+        }
         self.slots[slot] = Slot { piece: Some(piece), table };
         Ok(())
     }
@@ -303,7 +307,7 @@ impl BlockQueue {
         let used = self.queue.pop()?;
         let slot = usize::from(used.head);
         let status = self.statuses.read_u8(slot);
-        let Slot { piece, table } = core::mem::take(&mut self.slots[slot]);
+        let Slot { piece, table } = core::mem::take(self.slots.get_mut(slot)?);
         self.free_tables.extend(table);
         Some(piece?.request.end_piece(status))
     }

@@ -53,7 +53,7 @@ pub(crate) fn init() {
         }
     });
     if found.is_empty() {
-        found = pci::find(platform().and_then(|platform| platform.ecam));
+        found = pci::find();
     }
     if found.is_empty() {
         log::warn!(

@@ -1,7 +1,7 @@
 //! Virtio functions on bus 0 of PCI.
 
 use super::super::cpu::{inl, outl};
-use super::{Found, lines, map};
+use super::{Found, lines, map, platform};
 use crate::sync::SpinLock;
 use crate::virtio::VirtioError;
 use crate::virtio::capabilities::{self, Place};
@@ -82,16 +82,19 @@ impl Config {
     }
 }
 
+/// Configuration space, if there is PCI at all: a PC's bus 0 has its host bridge as device 0.
+///
+/// The ports come first because they need no table: reading ACPI's costs more time at boot than one exit instead of two for
+/// each of the few accesses saves.
+fn config() -> Option<Config> {
+    let works = |config: &Config| config.read(Function { device: 0, function: 0 }, 0) != u32::MAX;
+    let ecam = || Some(Config::Ecam(map(platform()?.ecam?, 1 << 20)));
+    Some(Config::Ports(SpinLock::new(()))).filter(works).or_else(|| ecam().filter(works))
+}
+
 /// All virtio functions, in the order of their device numbers.
-pub(super) fn find(ecam: Option<u64>) -> Vec<Found> {
-    let config = match ecam {
-        Some(base) => Config::Ecam(map(base, 1 << 20)),
-        None => Config::Ports(SpinLock::new(())),
-    };
-    if config.read(Function { device: 0, function: 0 }, 0) == u32::MAX {
-        // A PC's PCI bus has its host bridge there: there is no PCI.
-        return Vec::new();
-    }
+pub(super) fn find() -> Vec<Found> {
+    let Some(config) = config() else { return Vec::new() };
     let mut free = BAR_WINDOW;
     let mut found = Vec::new();
     for device in 0..32 {
