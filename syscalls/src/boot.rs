@@ -72,6 +72,8 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
 
     let namespace = mounts::mount_all()?;
     NAMESPACE.call_once(|| namespace.clone());
+    let shared_memory = husk_fs::MemFs::tmpfs(mounts::anonymous_device(), mounts::clock(), mounts::tmpfs_limits());
+    crate::file::init(&namespace, shared_memory);
     let mut last = 0;
     for (index, program) in (0..).zip(&config.programs) {
         let begin = time::monotonic_ns();

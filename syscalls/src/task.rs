@@ -184,6 +184,11 @@ impl Task {
         *self.comm.lock() = comm(name);
     }
 
+    /// Whether this is the task that the calling kernel thread runs.
+    pub(crate) fn is_current_thread(&self) -> bool {
+        self.thread.get().is_some_and(|thread| thread.id() == husk_machine::thread::current().id())
+    }
+
     /// CPU time so far in nanoseconds; 0 before it has started.
     pub(crate) fn cpu_time_ns(&self) -> u64 {
         self.thread.get().map_or(0, Thread::cpu_time_ns)
