@@ -265,6 +265,7 @@ pub(super) fn alloc(reserve: Reserve) -> Option<Frame> {
 
 /// The physical address of `pages` consecutive pages with one reference each.
 pub(super) fn alloc_run(pages: usize) -> Option<u64> {
+    crate::arch::memory::may_allocate().then_some(())?;
     let pages = u32::try_from(pages).ok()?;
     let first = POOL.lock().alloc_run(pages)?;
     crate::arch::memory::count_frames(pages as isize);

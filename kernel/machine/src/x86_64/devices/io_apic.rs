@@ -66,11 +66,10 @@ pub(super) fn route_isa(irq: u8, vector: u8) -> bool {
 fn set(input: u32, vector: u8, mode: u32) -> bool {
     let mut chips = IO_APICS.lock();
     if chips.is_empty() {
-        match madt() {
-            Some(madt) => {
-                chips.extend(madt.io_apics.iter().map(|&(base, first)| IoApic::new(base.into(), first)))
-            }
-            None => chips.push(IoApic::new(DEFAULT_BASE, 0)),
+        let listed = madt().map_or(&[][..], |madt| &madt.io_apics);
+        chips.extend(listed.iter().map(|&(base, first)| IoApic::new(base.into(), first)));
+        if chips.is_empty() {
+            chips.push(IoApic::new(DEFAULT_BASE, 0));
         }
     }
     let chip = chips.iter().find(|chip| input.checked_sub(chip.first).is_some_and(|pin| pin < chip.inputs));
