@@ -226,10 +226,10 @@ impl FileSystem for MemFs {
                 let blocks = |pages: u64| pages.saturating_mul(PAGE_SIZE as u64) / below.bsize;
                 let used = below.blocks.saturating_sub(below.bfree);
                 StatFs {
-                    blocks: used + blocks(self.pages.limit()),
+                    blocks: used.saturating_add(blocks(self.pages.limit())),
                     bfree: blocks(free),
                     bavail: blocks(free),
-                    files: below.files - below.ffree.min(below.files) + self.inodes.limit(),
+                    files: below.files.saturating_sub(below.ffree).saturating_add(self.inodes.limit()),
                     ffree: free_inodes,
                     ..below
                 }

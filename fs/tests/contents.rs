@@ -4,8 +4,7 @@ mod support;
 
 use husk_fs::io::{SliceSource, VecSink};
 use husk_fs::{
-    DeviceNumber, Errno, FallocateMode, Location, MemFs, OpenFlags, SetAttr, WriteAt, cached_pages, ops,
-    reclaim,
+    DeviceNumber, Errno, FallocateMode, Location, MemFs, OpenFlags, SetAttr, WriteAt, ops, reclaim,
 };
 use husk_machine::frame::Frame;
 use proptest::prelude::*;

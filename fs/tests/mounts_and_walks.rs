@@ -288,6 +288,18 @@ fn pseudo_files_are_made_when_asked_for() {
     assert_eq!(read(0, 1), b"0");
     assert_eq!(read(1, 100), b"\n", "the same contents as at offset 0");
     assert_eq!(read(0, 100), b"1\n");
-    assert_eq!(world.mkdir("/x").err(), Some(Errno::EPERM));
+    // As on Linux: procfs says ENOENT whatever is tried with a name that is not there.
+    assert_eq!(world.mkdir("/x").err(), Some(Errno::ENOENT));
+    assert_eq!(world.open("/x", OpenFlags::CREAT | OpenFlags::WRONLY).err(), Some(Errno::ENOENT));
+    assert_eq!(ops::unlink(&world.ctx, None, b"/count"), Err(Errno::EPERM));
+    let sys = World::new(PseudoFs::new(
+        "sysfs",
+        0x6265_6572,
+        DeviceNumber::new(0, 21),
+        clock(),
+        Arc::new(StaticDir::new()),
+    ));
+    assert_eq!(sys.mkdir("/x").err(), Some(Errno::EPERM));
+    assert_eq!(sys.open("/x", OpenFlags::CREAT | OpenFlags::WRONLY).err(), Some(Errno::EACCES));
     assert_eq!(count.load(Ordering::Relaxed), 2);
 }

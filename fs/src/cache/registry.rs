@@ -73,9 +73,11 @@ pub fn reclaim(pages: usize) -> usize {
     freed
 }
 
-/// How many pages the page cache holds: clean (they can be dropped) and changed (only memory has them).
+/// How many pages the page cache holds in all, and how many of them are clean: those can be dropped unless a program maps them. The
+/// others are only in memory.
 #[must_use]
 pub fn cached_pages() -> (usize, usize) {
     let count = |counter: &AtomicIsize| usize::try_from(counter.load(Ordering::Relaxed)).unwrap_or(0);
-    (count(&COUNTERS.clean), count(&COUNTERS.changed))
+    let clean = count(&COUNTERS.clean);
+    (clean + count(&COUNTERS.changed), clean)
 }

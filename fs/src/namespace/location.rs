@@ -90,7 +90,7 @@ impl Location {
         loop {
             let moves = clock.moves();
             let path = self.try_path(root);
-            if moves % 2 == 0 && clock.moves() == moves {
+            if moves.is_multiple_of(2) && clock.moves() == moves {
                 return path;
             }
             core::hint::spin_loop();

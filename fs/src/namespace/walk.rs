@@ -82,7 +82,7 @@ pub fn lookup(
     if path.is_empty() && flags.contains(LookupFlags::EMPTY_PATH) {
         return Ok(start.unwrap_or(&ctx.cwd).clone());
     }
-    Walker::new(ctx, start, path, flags)?.to_end()
+    Walker::new(ctx, start, path, flags)?.walk_to_end()
 }
 
 /// Finds the directory that the last part of a path is in. The last part itself is not looked at.
@@ -143,12 +143,12 @@ impl<'a> Walker<'a> {
             trailing_slash: false,
         };
         if path[0] == b'/' {
-            walker.to_root()?;
+            walker.go_to_root()?;
         }
         Ok(walker)
     }
 
-    fn to_root(&mut self) -> Result<()> {
+    fn go_to_root(&mut self) -> Result<()> {
         if self.flags.contains(LookupFlags::BENEATH) {
             return err!(EXDEV);
         }
@@ -163,9 +163,8 @@ impl<'a> Walker<'a> {
     ///
     /// # Errors
     /// As [`lookup`].
-    pub(crate) fn to_end(mut self) -> Result<Location> {
-        loop {
-            let Some((range, is_last)) = self.next_part() else { break };
+    pub(crate) fn walk_to_end(mut self) -> Result<Location> {
+        while let Some((range, is_last)) = self.next_part() {
             if !self.at.dentry.is_directory() {
                 return err!(ENOTDIR);
             }
@@ -195,7 +194,7 @@ impl<'a> Walker<'a> {
     ///
     /// # Errors
     /// As [`lookup`].
-    pub(crate) fn to_last(&mut self) -> Result<LastName> {
+    pub(crate) fn walk_to_last(&mut self) -> Result<LastName> {
         loop {
             let Some((range, is_last)) = self.next_part() else { return Ok(LastName::Root) };
             if !self.at.dentry.is_directory() {
@@ -230,7 +229,7 @@ impl<'a> Walker<'a> {
     /// # Errors
     /// As [`lookup`].
     pub(crate) fn into_parent(mut self) -> Result<Parent> {
-        let last = self.to_last()?;
+        let last = self.walk_to_last()?;
         Ok(Parent { dir: self.at, last, trailing_slash: self.trailing_slash })
     }
 
@@ -331,7 +330,7 @@ impl<'a> Walker<'a> {
             return err!(ENOENT);
         }
         if path[0] == b'/' {
-            self.to_root()?;
+            self.go_to_root()?;
         }
         path.extend_from_slice(&self.path[self.position..]);
         self.path = Cow::Owned(path);

@@ -4,7 +4,7 @@ use super::{check_access, check_may_create, check_writable, new_inode};
 use crate::namespace::{Child, LastName, LookupFlags, WalkContext, Walker, lookup};
 use crate::{Access, Dentry, FileKind, InodeRef, Location, MountFlags, NewKind, OpenFlags, Result, SetAttr};
 use alloc::format;
-use husk_abi::err;
+use husk_abi::{Errno, err};
 
 /// A file to be opened.
 pub struct Opened {
@@ -58,7 +58,7 @@ fn create(
     let exclusive = flags.contains(OpenFlags::EXCL);
     let mut walker = Walker::new(ctx, start, path, resolve)?;
     loop {
-        let LastName::Name(name) = walker.to_last()? else {
+        let LastName::Name(name) = walker.walk_to_last()? else {
             return if exclusive { err!(EEXIST) } else { err!(EISDIR) };
         };
         if walker.trailing_slash() {
@@ -79,7 +79,10 @@ fn create(
                         check_writable(&dir)?;
                         check_may_create(&ctx.credentials, &dir)?;
                         let new = new_inode(&ctx.credentials, &dir, NewKind::Regular, mode);
-                        let inode = dir.inode().create(&name, &new)?;
+                        // Where nothing can be made at all, open(2) says EACCES and mkdir(2) and the others EPERM.
+                        let refused =
+                            |errno| if errno == Errno::EPERM { Errno::EACCES.here() } else { errno };
+                        let inode = dir.inode().create(&name, &new).map_err(refused)?;
                         let dentry = dir.dentry.add(&name, inode);
                         return Ok(Opened {
                             location: Location { mount: dir.mount.clone(), dentry },

@@ -2,8 +2,8 @@
 
 use super::{PseudoFile, PseudoFs, PseudoNode};
 use crate::{
-    DirEntry, FileKind, FileSystem, Inode, InodeRef, Location, Metadata, OpenFlags, OpenObject, Result,
-    SetAttr, Sink, Slot, Source,
+    DirEntry, FileKind, FileSystem, Inode, InodeRef, Location, Metadata, NewInode, OpenFlags, OpenObject,
+    Result, SetAttr, Sink, Slot, Source,
 };
 use alloc::sync::Arc;
 use alloc::vec;
@@ -25,6 +25,11 @@ pub(super) struct PseudoInode {
 impl PseudoInode {
     pub(super) fn new(fs: Arc<PseudoFs>, node: PseudoNode, ino: u64) -> Self {
         Self { fs, node, ino, slot: Slot::default() }
+    }
+
+    /// The error for making a name that is not there: procfs says that there is none before anybody asks for making it.
+    fn refuse<T>(&self) -> Result<T> {
+        if self.fs.name() == "proc" { err!(ENOENT) } else { err!(EPERM) }
     }
 }
 
@@ -73,6 +78,14 @@ impl Inode for PseudoInode {
             Some(node) => Ok(Arc::new(Self::new(self.fs.clone(), node, child_ino(self.ino, name)))),
             None => err!(ENOENT),
         }
+    }
+
+    fn create(&self, _name: &[u8], _new: &NewInode) -> Result<InodeRef> {
+        self.refuse()
+    }
+
+    fn link(&self, _name: &[u8], _file: &InodeRef) -> Result<()> {
+        self.refuse()
     }
 
     fn read_dir(&self, offset: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> bool) -> Result<()> {
