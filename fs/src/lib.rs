@@ -18,8 +18,8 @@
 //! 3. an inode's write lock (sleeping),
 //! 4. a memory directory's entries (sleeping),
 //! 5. spin locks: a mount's children, a dentry's name and children, the dentry clock, an inode's attributes, a
-//!    mapping's pages, the registry of mappings. Of these only one is held at a time, except that the registry is held
-//!    over `try_lock` of a mapping's pages in [`reclaim`].
+//!    mapping's pages, the registry of mappings. Of these only one is held at a time, except a dentry's children over
+//!    those of one of them, and the registry over `try_lock` of a mapping's pages in [`reclaim`].
 //!
 //! A page fault on user memory can happen inside a [`Sink`] or [`Source`], with an inode's write lock held; so resolving a
 //! fault ([`Inode::page`], [`Inode::page_for_write`]) takes spin locks only.

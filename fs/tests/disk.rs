@@ -81,7 +81,7 @@ fn slow_world() -> Option<(World, Arc<Counters>)> {
     let mke2fs = mke2fs()?;
     let tree = tempfile::tempdir().unwrap();
     std::fs::write(tree.path().join("file"), pattern(3, SIZE)).unwrap();
-    let image = make_image(&mke2fs, &["-t", "ext4"], tree.path(), "40M")?;
+    let image = make_image(&mke2fs, &["-t", "ext4", "-b", "4096"], tree.path(), "40M")?;
     let (disk, counters) = SlowDisk::new(image);
     let root = MemFs::over(Ext4::open(disk).unwrap(), DeviceNumber::new(254, 0), clock(), LIMITS).unwrap();
     Some((World::new(root), counters))

@@ -161,7 +161,7 @@ fn tree_here(world: &World, path: &str, found: &mut Vec<String>) {
     for name in world.names(path).expect("a directory") {
         let below = format!("{path}/{name}");
         let location = world.find_link(&below).expect("an entry");
-        assert_eq!(location.path(&world.ctx.cwd), below[1..].as_bytes(), "the path of {below}");
+        assert_eq!(location.path(&world.ctx.cwd), &below.as_bytes()[1..], "the path of {below}");
         found.push(format!("{below} {:?}", location.inode().kind()));
         if location.inode().kind() == FileKind::Directory {
             tree_here(world, &below, found);

@@ -33,14 +33,17 @@ impl Ext4 {
     /// Where the block of descriptors with this number is.
     fn descriptor_block(&self, number: u64, per_block: u64) -> u64 {
         let sb = &self.super_block;
-        let first = u64::from(sb.first_data_block);
+        // The block with the super block itself, at byte 1024.
+        let own = u64::from(sb.block_size == 1024);
         match sb.first_meta_bg {
             Some(meta) if number >= u64::from(meta) => {
                 // It is in the first of the groups it describes, after that group's copy of the super block.
                 let group = number * per_block;
-                first + group * u64::from(sb.blocks_per_group) + u64::from(self.has_super_block(group))
+                let first = u64::from(sb.first_data_block) + group * u64::from(sb.blocks_per_group);
+                let boot_sector = group == 0 && sb.first_data_block == 0 && own == 1;
+                first + u64::from(self.has_super_block(group)) + u64::from(boot_sector)
             }
-            _ => first + 1 + number,
+            _ => own + 1 + number,
         }
     }
 

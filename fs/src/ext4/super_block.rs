@@ -62,6 +62,8 @@ pub(super) struct SuperBlock {
     pub(super) first_meta_bg: Option<u32>,
     /// Directory entries have the kind of the file.
     pub(super) has_file_type: bool,
+    /// Blocks are allocated in clusters (`bigalloc`).
+    has_clusters: bool,
     /// Without it each group has a copy of the super block (`sparse_super`).
     pub(super) sparse_super: bool,
     /// Other groups with a copy, for `sparse_super2`.
@@ -119,6 +121,7 @@ impl SuperBlock {
             descriptor_size: if is_64bit { u16_at(bytes, 254) } else { 32 },
             first_meta_bg: (features & incompat::META_BG != 0).then(|| u32_at(bytes, 260)),
             has_file_type: features & incompat::FILETYPE != 0,
+            has_clusters: u32_at(bytes, 100) & 0x200 != 0,
             sparse_super: u32_at(bytes, 100) & 0x1 != 0,
             backup_groups: (u32_at(bytes, 92) & 0x200 != 0).then(|| [u32_at(bytes, 588), u32_at(bytes, 592)]),
             label: bytes[120..136].iter().copied().take_while(|&byte| byte != 0).collect(),
@@ -139,10 +142,12 @@ impl SuperBlock {
                 ));
             }
         }
-        if self.first_data_block != u32::from(self.block_size == 1024) {
+        // With blocks of 1 KiB block 0 is the boot sector's, unless blocks come in clusters.
+        let usual = u32::from(self.block_size == 1024);
+        if self.first_data_block != usual && !(self.has_clusters && self.first_data_block == 0) {
             return Err(format!("the first data block cannot be {}", self.first_data_block));
         }
-        if self.blocks_per_group == 0 || self.blocks_per_group > 8 * self.block_size * 16 {
+        if self.blocks_per_group == 0 {
             return Err(format!("{} blocks in a group are impossible", self.blocks_per_group));
         }
         if self.inodes_per_group == 0 || self.inodes_per_group > 8 * self.block_size {

@@ -66,3 +66,52 @@ impl DentryClock {
         self.moves.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Clock, Credentials, DeviceNumber, Limits, LookupFlags, MemFs, Namespace, NewKind, WalkContext,
+        lookup, ops,
+    };
+    use std::format;
+    use std::sync::Arc;
+    use std::vec::Vec;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> husk_abi::Timespec {
+            husk_abi::Timespec::default()
+        }
+    }
+
+    #[test]
+    fn unused_names_are_forgotten_and_used_ones_kept() {
+        const LIMIT: usize = 100;
+        let limits = Limits { pages: 10, inodes: 10_000 };
+        let fs = MemFs::tmpfs(DeviceNumber::new(0, 1), Arc::new(Stopped), limits);
+        let namespace = Namespace::with_name_limit(fs, LIMIT);
+        let root = namespace.root();
+        let ctx = WalkContext { root: root.clone(), cwd: root, credentials: Arc::new(Credentials::root()) };
+        let held = ops::make(&ctx, None, b"held", NewKind::Directory, 0o755).unwrap();
+        let inside = ops::make(&ctx, None, b"held/inside", NewKind::Regular, 0o644).unwrap();
+        let mut dentries = Vec::new();
+        for number in 0..1000 {
+            let made =
+                ops::make(&ctx, None, format!("file{number}").as_bytes(), NewKind::Regular, 0o644).unwrap();
+            dentries.push(Arc::downgrade(made.dentry()));
+            assert!(lookup(&ctx, None, format!("none{number}").as_bytes(), LookupFlags::FOLLOW).is_err());
+        }
+        let remembered = dentries.iter().filter(|dentry| dentry.strong_count() > 0).count();
+        assert!((10..=LIMIT).contains(&remembered), "{remembered} names are remembered");
+        // What is in use is still the same, and what was forgotten is found again.
+        let again = lookup(&ctx, None, b"held/inside", LookupFlags::FOLLOW).unwrap();
+        assert!(
+            again.is_same(&inside)
+                && lookup(&ctx, None, b"held", LookupFlags::FOLLOW).unwrap().is_same(&held)
+        );
+        assert!((0..1000).all(|number| {
+            lookup(&ctx, None, format!("file{number}").as_bytes(), LookupFlags::FOLLOW).is_ok()
+        }));
+    }
+}
