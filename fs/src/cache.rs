@@ -13,7 +13,7 @@ mod registry;
 mod seek;
 mod write;
 
-pub(crate) use backing::{Backing, DeviceBacking, Place, Run};
+pub(crate) use backing::{Backing, Place, Run};
 pub(crate) use budget::Budget;
 pub(crate) use mapping::Mapping;
 pub use registry::{cached_pages, reclaim};

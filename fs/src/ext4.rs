@@ -18,11 +18,11 @@ mod xattr;
 pub(crate) use directory::RawEntry;
 pub(crate) use inode::DiskInode;
 
-use crate::cache::{DeviceBacking, Mapping};
+use crate::cache::Mapping;
 use crate::{Result, StatFs};
 use alloc::sync::Arc;
 use husk_abi::{Errno, err};
-use husk_machine::block::{BlockDevice, SECTOR_SIZE};
+use husk_machine::block::BlockDevice;
 use super_block::SuperBlock;
 
 /// The root directory's inode number.
@@ -45,8 +45,7 @@ impl Ext4 {
     /// EINVAL for what is no ext4 or uses a feature that is not supported, EROFS if its journal must be replayed first,
     /// EUCLEAN for one that is damaged (a log line says which), EIO.
     pub fn open(device: Arc<dyn BlockDevice>) -> Result<Arc<Self>> {
-        let bytes = device.sectors().saturating_mul(SECTOR_SIZE as u64);
-        let raw = Mapping::backed(Arc::new(DeviceBacking(device.clone())), bytes, None);
+        let raw = Mapping::of_device(device.clone());
         let super_block = SuperBlock::read(&raw, device.name())?;
         Ok(Arc::new(Self { device, raw, super_block }))
     }

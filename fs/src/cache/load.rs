@@ -104,10 +104,13 @@ impl Core {
             while left > 0 {
                 let count = left.min(REQUEST);
                 let part = Claim { count, ..rest };
-                if let Err(error) = self.load_part(backing, part, place) {
-                    self.release(rest, Slot::Empty);
-                    return Err(error);
-                }
+                let count = match self.load_part(backing, part, place) {
+                    Ok(count) => count,
+                    Err(error) => {
+                        self.release(rest, Slot::Empty);
+                        return Err(error);
+                    }
+                };
                 if let Place::Sector(sector) = place {
                     place = Place::Sector(sector + count * (PAGE / SECTOR_SIZE as u64));
                 }
@@ -123,13 +126,19 @@ impl Core {
         err!(EIO)
     }
 
-    /// Starts to read, or makes, pages that are found in one way.
-    fn load_part(self: &Arc<Self>, backing: &dyn Backing, claim: Claim, place: Place) -> Result<()> {
+    /// Starts to read, or makes, pages that are found in one way: as many of the claim as there is memory for, at least one. The
+    /// answer is how many.
+    fn load_part(self: &Arc<Self>, backing: &dyn Backing, claim: Claim, place: Place) -> Result<u64> {
         let mut frames = Vec::with_capacity(claim.count as usize);
         for _ in 0..claim.count {
             let frame = if place == Place::Zero { Frame::alloc_zeroed() } else { Frame::alloc() };
-            frames.push(frame.map_err(out_of_memory)?);
+            match frame {
+                Ok(frame) => frames.push(frame),
+                Err(error) if frames.is_empty() => return Err(out_of_memory(error)),
+                Err(_) => break,
+            }
         }
+        let claim = Claim { count: frames.len() as u64, ..claim };
         match place {
             Place::Zero => self.publish(claim, frames),
             Place::Pieces => {
@@ -155,7 +164,7 @@ impl Core {
                 backing.device().submit(BlockRequest { op: BlockOp::Read, sector, frames, done });
             }
         }
-        Ok(())
+        Ok(claim.count)
     }
 
     /// The pages have been read: everybody may see them. Runs in interrupt context.

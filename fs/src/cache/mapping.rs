@@ -1,6 +1,6 @@
 //! One file's pages in memory.
 
-use super::backing::Backing;
+use super::backing::{Backing, DeviceBacking};
 use super::budget::Budget;
 use super::pages::{Pages, Slot, pages_of};
 use super::registry;
@@ -8,6 +8,7 @@ use crate::{Result, Sink};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use husk_abi::{Errno, err};
+use husk_machine::block::{BlockDevice, SECTOR_SIZE};
 use husk_machine::frame::{Frame, OutOfMemory, PAGE_SIZE};
 use husk_machine::sync::{SpinLock, WaitQueue};
 
@@ -52,8 +53,21 @@ impl Mapping {
     }
 
     /// A file of `size` bytes in a backing; changed pages count against `budget`.
-    pub(crate) fn backed(backing: Arc<dyn Backing>, size: u64, budget: Option<Arc<Budget>>) -> Self {
-        let pages = SpinLock::new(Pages::new(size, size));
+    pub(crate) fn backed(backing: Arc<dyn Backing>, size: u64, budget: Arc<Budget>) -> Self {
+        Self::above(backing, Pages::new(size, size), Some(budget))
+    }
+
+    /// A device's own pages, for the metadata on it. It is read a piece here and a piece there, but what is read is often near
+    /// what was read before: each read takes what is around it.
+    pub(crate) fn of_device(device: Arc<dyn BlockDevice>) -> Self {
+        let size = device.sectors().saturating_mul(SECTOR_SIZE as u64);
+        let mut pages = Pages::new(size, size);
+        pages.reads_around = true;
+        Self::above(Arc::new(DeviceBacking(device)), pages, None)
+    }
+
+    fn above(backing: Arc<dyn Backing>, pages: Pages, budget: Option<Arc<Budget>>) -> Self {
+        let pages = SpinLock::new(pages);
         let core = Arc::new(Core { pages, loaded: WaitQueue::new(), backing: Some(backing), budget });
         let number = Some(registry::add(core.clone()));
         Self { core, number }
@@ -212,7 +226,7 @@ impl Mapping {
             let window = match pages.slot(index) {
                 Slot::Loading(_) => None,
                 Slot::Failed if waited => return err!(EIO),
-                _ => Some(pages.ahead.faulted(index)),
+                _ => Some(pages.fault_window(index)),
             };
             drop(pages);
             if let Some((from, count)) = window {
@@ -244,7 +258,12 @@ impl Core {
             Slot::Loading(_) => Ok(Missing::Wait),
             Slot::Failed if waited => err!(EIO),
             _ => {
-                let (from, count) = pages.ahead.missed(index, count);
+                let window = if pages.reads_around {
+                    pages.fault_window(index)
+                } else {
+                    pages.ahead.missed(index, count)
+                };
+                let (from, count) = window;
                 Ok(Missing::Load(from, count))
             }
         }
@@ -287,6 +306,16 @@ impl Core {
 
     fn take_budget(&self, count: u64) -> Result<()> {
         self.budget.as_ref().map_or(Ok(()), |budget| budget.take(count))
+    }
+
+    /// Whether so much is left.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub(super) fn check_budget(&self, count: u64) -> Result<()> {
+        self.take_budget(count)?;
+        self.give_budget(count);
+        Ok(())
     }
 
     pub(super) fn give_budget(&self, count: u64) {

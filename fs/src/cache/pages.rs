@@ -1,6 +1,6 @@
 //! The pages of one mapping.
 
-use super::read_ahead::ReadAhead;
+use super::read_ahead::{ReadAhead, Window};
 use super::registry::COUNTERS;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -12,6 +12,9 @@ const PAGE: u64 = PAGE_SIZE as u64;
 
 /// Pages in a chunk: what a fault reads around itself (64 KiB).
 pub(super) const CHUNK: u64 = 16;
+
+/// A file of so many pages is read whole by the first fault (128 KiB).
+const SMALL: u64 = 32;
 
 /// What is known of a page.
 #[derive(Debug, Default)]
@@ -61,6 +64,8 @@ pub(super) struct Pages {
     clean: u64,
     pub(super) next_token: u32,
     pub(super) ahead: ReadAhead,
+    /// Whether read(2) reads as faults do: what is around the place.
+    pub(super) reads_around: bool,
     /// Whether a program may write to the last page beyond the end through a shared mapping.
     pub(super) mapped_for_write: bool,
     reclaim_from: u64,
@@ -83,6 +88,7 @@ impl Pages {
             clean: 0,
             next_token: 0,
             ahead: ReadAhead::new(),
+            reads_around: false,
             mapped_for_write: false,
             reclaim_from: 0,
         }
@@ -97,6 +103,12 @@ impl Pages {
     /// Whether the page is nowhere: neither in memory nor in the backing.
     pub(super) fn is_hole(&self, index: u64) -> bool {
         matches!(self.slot(index), Slot::Empty) && !self.is_backed(index)
+    }
+
+    /// What to read for a fault at a page.
+    pub(super) fn fault_window(&mut self, index: u64) -> Window {
+        let all = pages_of(self.backed);
+        if all <= SMALL { (0, all) } else { self.ahead.faulted(index) }
     }
 
     /// The slot of a page, if its chunk exists.

@@ -157,7 +157,19 @@ impl Mapping {
     /// # Errors
     /// ENOSPC, ENOMEM; what was taken stays.
     pub(crate) fn allocate(&self, offset: u64, len: u64) -> Result<()> {
-        for index in offset / PAGE..pages_of(offset.saturating_add(len)) {
+        let range = offset / PAGE..pages_of(offset.saturating_add(len));
+        {
+            // What surely cannot succeed shall not fill the memory first.
+            let pages = self.core.pages.lock();
+            let missing = (range.end - range.start).saturating_sub(pages.changed + pages_of(pages.backed));
+            drop(pages);
+            let (_, clean) = super::cached_pages();
+            if missing > (husk_machine::frame::stats().free + clean) as u64 {
+                return err!(ENOSPC);
+            }
+            self.core.check_budget(missing)?;
+        }
+        for index in range {
             let missing = {
                 let pages = self.core.pages.lock();
                 pages.slot(index).frame().is_none() && !pages.is_backed(index)

@@ -2,6 +2,7 @@
 
 use super::Ext4;
 use super::fields::{split_u64, u16_at, u32_at};
+use super::xattr;
 use crate::cache::{Backing, Place, Run};
 use crate::{DeviceNumber, FileKind, Metadata, Result};
 use alloc::sync::Arc;
@@ -85,7 +86,7 @@ impl DiskInode {
             return Err(fs.damaged(format_args!("inode {ino} has {extra} extra bytes")));
         }
         let fixed = &bytes[..128 + extra];
-        let xattr_space = bytes[128 + extra..].to_vec();
+        let xattr_space = xattr::kept(&bytes[128 + extra..]);
         let mut block = [0; BLOCK_FIELD];
         block.copy_from_slice(&bytes[40..100]);
         let blocks = u64::from(u32_at(bytes, 28)) | u64::from(u16_at(bytes, 116)) << 32;

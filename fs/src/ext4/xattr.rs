@@ -58,6 +58,11 @@ fn parse_inode_space(space: &[u8]) -> Vec<Entry<'_>> {
     }
 }
 
+/// The part of an inode after its fixed fields, if it has attributes.
+pub(super) fn kept(space: &[u8]) -> Vec<u8> {
+    if u32_at(space, 0) == MAGIC { space.to_vec() } else { Vec::new() }
+}
+
 /// An attribute in the inode itself.
 pub(super) fn in_inode<'a>(space: &'a [u8], index: u8, name: &[u8]) -> Option<&'a [u8]> {
     parse_inode_space(space).into_iter().find(|entry| entry.index == index && entry.name == name)?.value

@@ -107,7 +107,7 @@ impl Node {
         let metadata = *image.metadata();
         let body = match metadata.kind() {
             FileKind::Regular => {
-                Body::Regular(Mapping::backed(image.clone(), image.size(), Some(fs.pages.clone())))
+                Body::Regular(Mapping::backed(image.clone(), image.size(), fs.pages.clone()))
             }
             FileKind::Directory => Body::Directory(Mutex::new(Directory::on_image())),
             FileKind::Symlink => Body::Symlink(None),
