@@ -7,6 +7,8 @@ use core::arch::asm;
 
 /// Kernel code.
 pub(crate) const KERNEL_CS: u16 = 0x10;
+/// Kernel data.
+pub(crate) const KERNEL_DS: u16 = 0x18;
 /// Base for SYSRET: the CPU takes SS = base + 8 and CS = base + 16.
 pub(crate) const SYSRET_BASE: u16 = 0x23;
 /// User data, privilege level 3.

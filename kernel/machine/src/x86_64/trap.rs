@@ -7,6 +7,7 @@
 
 use core::arch::global_asm;
 
+use super::gdt::KERNEL_DS;
 use super::idt::vector;
 use super::percpu::offset;
 use super::{irq, panic, uaccess};
@@ -135,6 +136,10 @@ husk_trap:
     popq %rsi                       // cs
     popq 136(%rax)                  // rflags
     popq 56(%rax)                   // rsp
+    // The CPU loaded a null SS. SYSRET on AMD's CPUs would leave the program an SS that is not usable; and in
+    // emulation, code is translated again for it.
+    movl ${kernel_ds}, %esi
+    movl %esi, %ss
     shlq $32, %rdx
     leaq (%rcx, %rdx), %rax
     jmp husk_leave_user
@@ -172,6 +177,7 @@ husk_trap_paranoid:
     .popsection
     "#,
     context = const offset::CONTEXT,
+    kernel_ds = const KERNEL_DS,
     kernel_trap = sym kernel_trap,
     paranoid_trap = sym paranoid_trap,
     options(att_syntax)
