@@ -130,12 +130,20 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
         return Ok(0);
     }
     let cache = Cache::of_user();
-    let decision = monitor::decide(hardware.accel, &qemu, cache.as_ref().ok().map(Cache::dir))?;
+    let kernel = kernel.open()?;
+    // The command itself, under whatever name it was started.
+    let trampoline = Some(Path::new("/proc/self/exe"));
+    let trial = monitor::Trial {
+        qemu: &qemu,
+        trampoline,
+        kernel: &kernel,
+        cache: cache.as_ref().ok().map(Cache::dir),
+    };
+    let decision = monitor::decide(&hardware, &trial)?;
     hardware.accel = decision.accel;
     if let Some(remark) = decision.remark {
         eprintln!("husk: {remark}");
     }
-    let kernel = kernel.open()?;
     let image = match &options.image {
         Some(path) => {
             File::open(path).with_context(|| format!("cannot read the image {}", path.display()))?
@@ -183,9 +191,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
     let boot = boot_config(options, prepared, stdio, log_level);
     let boot_module = monitor::memory_file("husk-boot", &boot.encode())?;
     let before_monitor = start.elapsed();
-    // The command itself, under whatever name it was started.
-    let trampoline = Path::new("/proc/self/exe");
-    let vm = monitor::spawn(&qemu, Some(trampoline), &kernel, &boot_module, &image, |files| {
+    let vm = monitor::spawn(&qemu, trampoline, &kernel, &boot_module, &image, |files| {
         monitor::arguments(&hardware, hardware.accel, files, log_level)
     })?;
     let outcome = session::run(vm, session_options)?;

@@ -1,27 +1,30 @@
 //! KVM or emulation: KVM only where a machine has been seen to run on it.
 //!
-//! A /dev/kvm that opens proves little: nested virtualisation may be off, or be there and hang. So a program of a few
-//! bytes is booted and has to say a number, within two seconds. The verdict is kept for a day, for this boot
-//! of the host and this QEMU.
+//! A /dev/kvm that opens proves little: nested virtualisation may be off, or be there and hang, or fail at the first
+//! instruction that it has to emulate. So the kernel itself is booted on it with a program of a few bytes, which has to
+//! exit with a number within two seconds. The verdict is kept for a day, for this boot of the host, this QEMU,
+//! this kernel and this kind of machine.
 
-use super::files::{memory_file, passed_path};
-use super::{Accel, Machine};
+use super::arguments::arguments;
+use super::files::memory_file;
+use super::{Accel, Hardware, Vm, spawn};
+use crate::bundle::Bundle;
+use crate::cache::write_image;
 use anyhow::{Context, Result};
+use husk_abi::boot::{BootConfig, Program, Stdio, StdioKind};
+use husk_abi::control::{Decoder, Event, ExitStatus};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::FdFlags;
-use rustix::process::PidfdFlags;
 use sha2::{Digest, Sha256};
+use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
-/// What the probe says, and the status that isa-debug-exit makes of it.
-const WORD: u8 = 0x2a;
-const STATUS: i32 = (WORD as i32) << 1 | 1;
+/// What the probe's program exits with.
+const STATUS: u8 = 42;
 
 /// What runs the guest's instructions, and a line for the user if that was found out just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +35,37 @@ pub struct Decision {
     pub remark: Option<String>,
 }
 
-/// Decides between KVM and emulation; `cache` is a directory for the verdict.
+/// What a probe needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    /// QEMU.
+    pub qemu: &'a Path,
+    /// See [`spawn`](super::spawn).
+    pub trampoline: Option<&'a Path>,
+    /// The kernel.
+    pub kernel: &'a File,
+    /// A directory for the verdict.
+    pub cache: Option<&'a Path>,
+}
+
+/// Decides between KVM and emulation for a machine.
 ///
 /// # Errors
-/// When the probe cannot be run at all.
-pub fn decide(wanted: Accel, qemu: &Path, cache: Option<&Path>) -> Result<Decision> {
-    if wanted != Accel::Auto {
-        return Ok(Decision { accel: wanted, remark: None });
+/// When a probe is needed and cannot be run at all.
+pub fn decide(hardware: &Hardware, trial: &Trial<'_>) -> Result<Decision> {
+    if hardware.accel != Accel::Auto {
+        return Ok(Decision { accel: hardware.accel, remark: None });
     }
-    let verdict = cache.map(|dir| verdict_file(dir, qemu)).transpose()?;
+    let verdict = trial.cache.map(|dir| verdict_file(dir, trial, hardware)).transpose()?;
     if let Some(file) = &verdict
         && let Some(accel) = kept(file)
     {
         return Ok(Decision { accel, remark: None });
     }
-    let why_not = probe(qemu)?;
+    let why_not = match File::options().read(true).write(true).open("/dev/kvm") {
+        Err(error) => Some(format!("/dev/kvm: {error}")),
+        Ok(_) => boot(trial, hardware, Accel::Kvm, PROBE_LIMIT)?,
+    };
     let (accel, word) = if why_not.is_none() { (Accel::Kvm, "kvm") } else { (Accel::Tcg, "tcg") };
     if let Some(file) = verdict {
         // Without it the next run probes again.
@@ -58,13 +77,20 @@ pub fn decide(wanted: Accel, qemu: &Path, cache: Option<&Path>) -> Result<Decisi
     Ok(Decision { accel, remark })
 }
 
-fn verdict_file(cache: &Path, qemu: &Path) -> Result<PathBuf> {
-    let meta = qemu.metadata().with_context(|| format!("cannot read {}", qemu.display()))?;
-    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+fn verdict_file(cache: &Path, trial: &Trial<'_>, hardware: &Hardware) -> Result<PathBuf> {
+    let qemu = trial.qemu.metadata().with_context(|| format!("cannot read {}", trial.qemu.display()))?;
+    // A kernel inside the command changes when the command does.
+    let own = std::env::current_exe().and_then(std::fs::metadata).context("cannot find this command")?;
+    let kernel = trial.kernel.metadata().context("cannot read the kernel")?;
     let mut hash = Sha256::new();
-    hash.update(&boot);
-    hash.update(qemu.as_os_str().as_bytes());
-    for number in [meta.size() as i64, meta.mtime(), i64::from(rustix::process::geteuid().as_raw())] {
+    hash.update(std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
+    hash.update(trial.qemu.as_os_str().as_bytes());
+    let identity = |meta: &Metadata| [meta.size() as i64, meta.mtime(), meta.ino() as i64];
+    // A file in memory is a new one each time.
+    let kernel = if kernel.nlink() == 0 { [kernel.size() as i64, 0, 0] } else { identity(&kernel) };
+    let user = i64::from(rustix::process::geteuid().as_raw());
+    let numbers = [identity(&qemu), identity(&own), kernel, [user, hardware.machine as i64, 0]];
+    for number in numbers.as_flattened() {
         hash.update(number.to_le_bytes());
     }
     let name: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -83,79 +109,83 @@ fn kept(file: &Path) -> Option<Accel> {
     }
 }
 
-/// Boots the probe; gives why it failed, or nothing if KVM works.
-fn probe(qemu: &Path) -> Result<Option<String>> {
-    if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
-        return Ok(Some(format!("/dev/kvm: {error}")));
-    }
-    let status = boot_probe(qemu, Accel::Kvm, Machine::Microvm, PROBE_LIMIT)?;
-    Ok(match status {
-        Some(STATUS) => None,
-        Some(code) => Some(format!("a trial machine ended with status {code}")),
-        None => Some(format!("a trial machine did not end within {} s", PROBE_LIMIT.as_secs())),
-    })
+/// Boots the kernel with the probe's program; gives why that failed, or nothing if it worked.
+fn boot(trial: &Trial<'_>, hardware: &Hardware, accel: Accel, limit: Duration) -> Result<Option<String>> {
+    let mut bundle = Bundle::default();
+    bundle.add_bytes(Path::new("/probe"), program(), 0o755, "probe")?;
+    let image = memory_file("husk-probe", &[])?;
+    write_image(&bundle, &bundle.fingerprint(), &image, &mut |_, _| {})?;
+    let null = StdioKind::Null;
+    let config = BootConfig {
+        programs: vec![Program {
+            path: b"/probe".to_vec(),
+            argv: vec![b"probe".to_vec()],
+            cwd: b"/".to_vec(),
+            ..Program::default()
+        }],
+        stdio: Stdio { stdin: null, stdout: null, stderr: null, rows: 0, cols: 0 },
+        ..BootConfig::default()
+    };
+    let module = memory_file("husk-boot", &config.encode())?;
+    let hardware = Hardware { accel, memory: 64 << 20, cpus: 1, ..hardware.clone() };
+    let vm = spawn(trial.qemu, trial.trampoline, trial.kernel, &module, &image, |files| {
+        arguments(&hardware, accel, files, 0)
+    })?;
+    watch(&vm, Instant::now() + limit)
 }
 
-/// Boots the probe on a machine; gives the monitor's exit status, or nothing if the time was up.
-fn boot_probe(qemu: &Path, accel: Accel, machine: Machine, limit: Duration) -> Result<Option<i32>> {
-    let kernel = memory_file("husk-probe", &probe_kernel())?;
-    let (accel, cpu) = if accel == Accel::Kvm { ("kvm", "host") } else { ("tcg", "max") };
-    let machine = if machine == Machine::Microvm { "microvm,acpi=off" } else { "q35" };
-    let mut command = Command::new(qemu);
-    command
-        .args(["-M", machine, "-accel", accel, "-cpu", cpu, "-m", "16M"])
-        .args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
-        .args(["-kernel", &passed_path(&kernel)])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    rustix::io::fcntl_setfd(&kernel, FdFlags::empty())?;
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", qemu.display()))?;
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    let pid = pid.context("the monitor has no process id")?;
-    let ended = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: i64::from(limit.subsec_nanos()) };
-    let ready = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&timeout)).unwrap_or(0);
-    if ready == 0 {
-        child.kill()?;
-        child.wait()?;
-        return Ok(None);
-    }
-    Ok(Some(child.wait()?.code().unwrap_or(-1)))
-}
-
-/// A bootable ELF file (PVH: a note names the 32-bit entry point) that writes a byte to isa-debug-exit's port.
-fn probe_kernel() -> Vec<u8> {
-    const BASE: u64 = 0x10_0000;
-    // mov dx, 0xf4; mov al, WORD; out dx, al; hlt; jmp back to the hlt
-    const CODE: [u8; 10] = [0x66, 0xba, 0xf4, 0x00, 0xb0, WORD, 0xee, 0xf4, 0xeb, 0xfd];
-    const CODE_AT: u64 = 64 + 2 * 56;
-    const NOTE_AT: u64 = CODE_AT + 16;
-    const END: u64 = NOTE_AT + 24;
-    let mut elf = Vec::new();
-    elf.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    elf.extend_from_slice(&[2, 0, 62, 0, 1, 0, 0, 0]);
-    for word in [BASE + CODE_AT, 64, 0] {
-        elf.extend_from_slice(&u64::to_le_bytes(word));
-    }
-    elf.extend_from_slice(&[0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 64, 0, 0, 0, 0, 0]);
-    // PT_LOAD (1) of the whole file, PT_NOTE (4).
-    for (kind, flags, at, size, align) in [(1_u32, 7_u32, 0, END, 4096), (4, 4, NOTE_AT, END - NOTE_AT, 4)] {
-        elf.extend_from_slice(&kind.to_le_bytes());
-        elf.extend_from_slice(&flags.to_le_bytes());
-        for word in [at, BASE + at, BASE + at, size, size, align] {
-            elf.extend_from_slice(&u64::to_le_bytes(word));
+/// Waits for the program's end on the control port.
+fn watch(vm: &Vm, end: Instant) -> Result<Option<String>> {
+    let mut decoder = Decoder::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(Some("a trial machine did not end in time".to_owned()));
+        }
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        let mut fds = [PollFd::new(&vm.ports.control, PollFlags::IN), PollFd::new(&vm.ended, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("cannot wait for the trial machine"),
+        }
+        let ended = !fds[1].revents().is_empty();
+        if let Ok(count @ 1..) = rustix::io::read(&vm.ports.control, &mut buffer) {
+            decoder.push(&buffer[..count]);
+        }
+        while let Ok(Some(event)) = decoder.next_message::<Event>() {
+            if let Event::ProgramEnded { status, .. } = event {
+                let right = status == ExitStatus::Exited(STATUS);
+                return Ok((!right).then(|| format!("a trial program ended with {status:?}")));
+            }
+        }
+        if ended {
+            return Ok(Some("a trial machine could not be started or crashed".to_owned()));
         }
     }
-    elf.extend_from_slice(&CODE);
-    elf.resize(NOTE_AT as usize, 0);
-    // XEN_ELFNOTE_PHYS32_ENTRY
-    for word in [4_u32, 8, 18] {
-        elf.extend_from_slice(&word.to_le_bytes());
+}
+
+/// A static program that exits with the number, and before that uses a vector register.
+fn program() -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    const HEADERS: u64 = 64 + 56;
+    // xorps xmm0, xmm0; mov edi, STATUS; mov eax, 231 (exit_group); syscall
+    const CODE: [u8; 15] = [0x0f, 0x57, 0xc0, 0xbf, STATUS, 0, 0, 0, 0xb8, 231, 0, 0, 0, 0x0f, 0x05];
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    // ET_EXEC, EM_X86_64, version 1
+    elf.extend_from_slice(&[2, 0, 62, 0, 1, 0, 0, 0]);
+    for word in [BASE + HEADERS, 64, 0] {
+        elf.extend_from_slice(&u64::to_le_bytes(word));
     }
-    elf.extend_from_slice(b"Xen\0");
-    elf.extend_from_slice(&(BASE + CODE_AT).to_le_bytes());
+    // Flags; sizes and numbers of headers: one program header, no section headers.
+    elf.extend_from_slice(&[0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    // PT_LOAD, readable and executable
+    elf.extend_from_slice(&[1, 0, 0, 0, 5, 0, 0, 0]);
+    let size = HEADERS + CODE.len() as u64;
+    for word in [0, BASE, BASE, size, size, 4096] {
+        elf.extend_from_slice(&u64::to_le_bytes(word));
+    }
+    elf.extend_from_slice(&CODE);
     elf
 }
 
@@ -163,31 +193,36 @@ fn probe_kernel() -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// In emulation the probe has to work wherever QEMU is installed.
+    /// The probe's program is one for this host too.
     #[test]
-    fn the_probe_boots_in_emulation() {
-        let Ok(qemu) = crate::monitor::find_qemu(None) else {
-            eprintln!("QEMU is missing: not checked");
-            return;
-        };
-        for machine in [Machine::Microvm, Machine::Q35] {
-            let status = boot_probe(&qemu, Accel::Tcg, machine, Duration::from_secs(30)).unwrap();
-            assert_eq!(status, Some(STATUS), "{machine:?}");
-        }
+    fn the_program_exits_with_the_number() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("probe");
+        std::fs::write(&path, program()).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Another test's thread may just be forking with the file still open for writing.
+        let status = (0..100).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            std::process::Command::new(&path).status().ok()
+        });
+        assert_eq!(status.unwrap().code(), Some(i32::from(STATUS)));
     }
 
     #[test]
     fn a_verdict_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let qemu = std::env::current_exe().unwrap();
-        let file = verdict_file(dir.path(), &qemu).unwrap();
+        let kernel = File::open(&qemu).unwrap();
+        let trial = Trial { qemu: &qemu, trampoline: None, kernel: &kernel, cache: Some(dir.path()) };
+        let file = verdict_file(dir.path(), &trial, &Hardware::default()).unwrap();
         for (word, accel) in [("kvm", Accel::Kvm), ("tcg", Accel::Tcg)] {
             std::fs::write(&file, word).unwrap();
-            let decision = decide(Accel::Auto, &qemu, Some(dir.path())).unwrap();
+            let decision = decide(&Hardware::default(), &trial).unwrap();
             assert_eq!(decision, Decision { accel, remark: None });
         }
         let old = SystemTime::now() - 2 * KEPT_FOR;
-        std::fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
         assert_eq!(kept(&file), None);
     }
 }

@@ -6,7 +6,7 @@ mod files;
 mod kernel;
 mod spawn;
 
-pub use accel::{Decision, decide};
+pub use accel::{Decision, Trial, decide};
 pub use arguments::{Files, arguments};
 pub use files::{memory_file, passed_path};
 pub use kernel::KernelSource;

@@ -34,6 +34,11 @@ pub(super) fn died(status: ExitStatus, serial: &str, monitor: &str) -> anyhow::E
     failure(message, hint)
 }
 
+/// KVM gave the machine up.
+pub(super) fn broken(monitor: &str) -> anyhow::Error {
+    failure(format!("KVM gave up: {}", monitor.trim()), "run in emulation: --accel tcg")
+}
+
 /// The kernel did not say that it had started.
 pub(super) fn never_started(limit: Duration, serial: &str, monitor: &str) -> anyhow::Error {
     let monitor = monitor.trim();

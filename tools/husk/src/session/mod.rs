@@ -67,6 +67,8 @@ enum State {
     Killed(u8),
     /// The monitor is gone without a word from the kernel.
     Died,
+    /// The monitor says that the machine cannot go on.
+    Broken,
 }
 
 /// Runs the event loop until the machine has ended and its output is written.
@@ -222,6 +224,13 @@ impl Session {
                         return Ok(self.outcome(None));
                     }
                     return Err(end::died(status, &self.serial.text(), &self.monitor.text()));
+                }
+                State::Broken => {
+                    self.vm.kill().context("cannot stop the monitor")?;
+                    self.drain_logs();
+                    self.drain_ports()?;
+                    self.flush();
+                    return Err(end::broken(&self.monitor.text()));
                 }
                 State::PoweredOff if self.stdout.is_empty() && self.stderr.is_empty() => {
                     self.vm.kill().context("cannot stop the monitor")?;
@@ -512,6 +521,10 @@ impl Session {
             }
             Read::Nothing => {}
             Read::End => self.monitor_open = false,
+        }
+        // The machine stands still then, and the monitor waits for someone to look into it.
+        if self.state == State::Running && self.monitor.text().contains("KVM internal error") {
+            self.state = State::Broken;
         }
     }
 
