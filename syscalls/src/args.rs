@@ -319,11 +319,6 @@ impl UserCStr {
         Self { addr }
     }
 
-    /// The address.
-    pub(crate) const fn addr(self) -> u64 {
-        self.addr
-    }
-
     /// Whether it is null.
     pub(crate) const fn is_null(self) -> bool {
         self.addr == 0

@@ -116,9 +116,4 @@ impl Credentials {
             capabilities: held.collect(),
         }
     }
-
-    /// Whether the thread is in the group, by its file-access group or a supplementary one.
-    pub(crate) fn in_group(&self, gid: u32) -> bool {
-        self.gid.fs == gid || self.groups.binary_search(&gid).is_ok()
-    }
 }

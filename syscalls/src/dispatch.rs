@@ -10,7 +10,8 @@ use husk_machine::user::UserContext;
 /// Does the system call that the registers ask for; its result is in RAX afterwards.
 pub(crate) fn dispatch(task: &Task, context: &mut UserContext) {
     let regs = &context.regs;
-    let number = regs.rax;
+    // An int on Linux: the upper half does not count.
+    let number = regs.rax & 0xffff_ffff;
     let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
     let entry = table::entry(number);
     let traced = trace::enter(task, number, entry, &args);

@@ -25,8 +25,8 @@ pub(crate) struct Process {
     /// Signals sent to the process as a whole.
     pub(crate) pending: SpinLock<Pending>,
     limits: SpinLock<Limits>,
-    /// The program's file.
-    exe: SpinLock<Option<Location>>,
+    /// The program's file, which nobody may write meanwhile.
+    exe: SpinLock<Option<ProgramFile>>,
     /// When it started, in nanoseconds since boot.
     pub(crate) start_ns: u64,
     /// personality(2).
@@ -52,6 +52,28 @@ pub(crate) struct Process {
     ending: SpinLock<Option<ExitStatus>>,
     ended: SpinLock<Option<ExitStatus>>,
     pub(crate) ended_queue: WaitQueue,
+}
+
+/// The file of a running program: opening it for writing is ETXTBSY.
+struct ProgramFile {
+    location: Location,
+    /// Whether writing could be forbidden: the file may have been open for it.
+    denied: bool,
+}
+
+impl ProgramFile {
+    fn new(location: Location) -> Self {
+        let denied = location.inode().slot().write_access.deny().is_ok();
+        Self { location, denied }
+    }
+}
+
+impl Drop for ProgramFile {
+    fn drop(&mut self) {
+        if self.denied {
+            self.location.inode().slot().write_access.allow();
+        }
+    }
 }
 
 /// For getrusage(2).
@@ -88,7 +110,7 @@ impl Process {
             handlers: Arc::new(SignalHandlers::new()),
             pending: SpinLock::new(Pending::default()),
             limits: SpinLock::new(parts.limits),
-            exe: SpinLock::new(parts.exe),
+            exe: SpinLock::new(parts.exe.map(ProgramFile::new)),
             start_ns: husk_machine::time::monotonic_ns(),
             personality: AtomicU32::new(0),
             dumpable: AtomicU32::new(1),
@@ -167,13 +189,7 @@ impl Process {
 
     /// The program's file.
     pub(crate) fn exe(&self) -> Option<Location> {
-        self.exe.lock().clone()
-    }
-
-    /// Replaces the program's file (PR_SET_MM_EXE_FILE).
-    pub(crate) fn set_exe(&self, exe: Location) {
-        let old = self.exe.lock().replace(exe);
-        drop(old);
+        self.exe.lock().as_ref().map(|file| file.location.clone())
     }
 
     /// A resource limit.

@@ -57,7 +57,7 @@ fn user_loop(task: &Task, mut context: UserContext) {
         }
         match context.run(task.mm().page_table()) {
             Trap::Syscall => {
-                let number = context.regs.rax;
+                let number = context.regs.rax & 0xffff_ffff;
                 dispatch(task, &mut context);
                 // What rt_sigreturn(2) leaves in RAX is the program's, not a result.
                 let restartable = number != u64::from(linux_raw_sys::general::__NR_rt_sigreturn);

@@ -132,11 +132,6 @@ impl Task {
         &self.mm
     }
 
-    /// Its memory, counted.
-    pub(crate) fn mm_arc(&self) -> &Arc<AddressSpace> {
-        &self.mm
-    }
-
     /// Its open files.
     pub(crate) fn files(&self) -> Arc<FdTable> {
         self.files.lock().clone()

@@ -48,6 +48,9 @@ fn put(task: &Task, ids: Ids, to: [UserPtr<u32>; 3]) -> Result<(), Errno> {
 
 /// setuid(2).
 pub(crate) fn setuid(task: &Task, uid: u32) -> Result<(), Errno> {
+    if uid == KEEP {
+        return err!(EINVAL);
+    }
     change_uid(task, |old, ids| {
         if old.has(Capability::SETUID) {
             ids.real = uid;
@@ -62,6 +65,9 @@ pub(crate) fn setuid(task: &Task, uid: u32) -> Result<(), Errno> {
 
 /// setgid(2).
 pub(crate) fn setgid(task: &Task, gid: u32) -> Result<(), Errno> {
+    if gid == KEEP {
+        return err!(EINVAL);
+    }
     change_gid(task, |old, ids| {
         if old.has(Capability::SETGID) {
             ids.real = gid;

@@ -124,7 +124,7 @@ pub(crate) fn mmap(
             }
         }
         None => match kind {
-            sys::MAP_SHARED | sys::MAP_SHARED_VALIDATE => {
+            sys::MAP_SHARED => {
                 if flags & sys::MAP_GROWSDOWN != 0 {
                     return err!(EINVAL);
                 }

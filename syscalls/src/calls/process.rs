@@ -56,6 +56,8 @@ pub(crate) fn getsid(task: &Task, pid: i32) -> Result<i32, Errno> {
 
 /// setpgid(2).
 pub(crate) fn setpgid(task: &Task, pid: i32, group: i32) -> Result<(), Errno> {
+    let pid = if pid == 0 { task.process().pid() } else { pid };
+    let group = if group == 0 { pid } else { group };
     if group < 0 {
         return err!(EINVAL);
     }
@@ -67,7 +69,6 @@ pub(crate) fn setpgid(task: &Task, pid: i32, group: i32) -> Result<(), Errno> {
     if process.session() == process.pid() {
         return err!(EPERM);
     }
-    let group = if group == 0 { process.pid() } else { group };
     let exists = |other: &Arc<Process>| other.group() == group && other.session() == process.session();
     if group != process.pid() && !pid::processes().iter().any(exists) {
         return err!(EPERM);

@@ -81,7 +81,7 @@ pub(crate) fn sched_getaffinity(task: &Task, pid: i32, len: u32, mask: UserPtr<u
 }
 
 /// sched_setaffinity(2).
-pub(crate) fn sched_setaffinity(task: &Task, pid: i32, mask: UserPtr<u8>, len: u32) -> Result<(), Errno> {
+pub(crate) fn sched_setaffinity(task: &Task, pid: i32, len: u32, mask: UserPtr<u8>) -> Result<(), Errno> {
     let mut bytes = [0; MAX_CPUS / 8];
     let count = (len as usize).min(bytes.len());
     task.mm().copy_in(&mut bytes[..count], mask.addr())?;
@@ -97,11 +97,6 @@ pub(crate) fn sched_setaffinity(task: &Task, pid: i32, mask: UserPtr<u8>, len: u
         return err!(EINVAL);
     }
     with_task(task, pid, |task| task.sched.lock().affinity = wanted)
-}
-
-/// The affinity mask as hexadecimal words for /proc/self/status, highest first.
-pub(crate) fn affinity(task: &Task) -> [u64; MAX_CPUS / 64] {
-    task.sched.lock().affinity
 }
 
 /// sched_getscheduler(2).

@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use husk_abi::{Errno, err};
 use husk_machine::sync::SpinLock;
 use husk_machine::{frame, time};
-use linux_raw_sys::general as sys;
 use linux_raw_sys::system;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 

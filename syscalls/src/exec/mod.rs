@@ -3,7 +3,7 @@
 mod image;
 mod start;
 
-pub(crate) use start::{ProgramStart, Start, start};
+pub(crate) use start::{ProgramStart, start};
 
 use alloc::string::String;
 use husk_abi::Errno;

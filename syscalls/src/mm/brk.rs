@@ -19,11 +19,6 @@ impl AddressSpace {
         self.maps.lock().heap = Heap { start, end: start };
     }
 
-    /// Where the heap is.
-    pub(crate) fn heap(&self) -> Heap {
-        self.maps.lock().heap
-    }
-
     /// Moves the end of the heap, if that can be done, and returns where it is then.
     pub(crate) fn brk(&self, wanted: u64) -> u64 {
         let mut state = self.maps.lock();

@@ -1,7 +1,7 @@
 //! Page faults: finding or making the page a program touches.
 
 use super::vma::{Backing, MappedFile, Vma, VmFlags};
-use super::{AddressSpace, PAGE, Prot, STACK_GUARD_GAP, State, maps::Maps, page_down};
+use super::{AddressSpace, PAGE, Prot, STACK_GUARD_GAP, State, maps::Maps, page_down, read_only};
 use crate::signal::code::{SEGV_ACCERR, SEGV_MAPERR};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -130,7 +130,7 @@ impl AddressSpace {
         if let Some(mapping) = self.page_table.lookup(page) {
             if !write || mapping.prot.contains(Prot::WRITE) {
                 // Another thread was faster, or the page was mapped with less than the mapping allows.
-                let prot = if mapping.prot.contains(Prot::WRITE) { vma.prot } else { vma.prot - Prot::WRITE };
+                let prot = if mapping.prot.contains(Prot::WRITE) { vma.prot } else { read_only(vma.prot) };
                 self.page_table.protect(page, page + PAGE, prot);
                 return Ok(Step::Done);
             }
@@ -142,7 +142,7 @@ impl AddressSpace {
         match &vma.backing {
             Backing::Anonymous if write => self.page_table.map(page, Frame::alloc_zeroed()?, vma.prot)?,
             Backing::Anonymous => {
-                self.page_table.map(page, frame::zero_frame().clone(), vma.prot - Prot::WRITE)?;
+                self.page_table.map(page, frame::zero_frame().clone(), read_only(vma.prot))?;
             }
             Backing::Shared { memory, offset } => {
                 self.page_table.map(page, memory.page(offset + (page - vma.start))?, vma.prot)?;
@@ -189,7 +189,7 @@ impl AddressSpace {
         around: (u64, u64, u64),
     ) -> Result<Step, FaultError> {
         let shared = vma.flags.contains(VmFlags::SHARED);
-        let readable = vma.prot - Prot::WRITE;
+        let readable = read_only(vma.prot);
         match (access == Access::Write, shared) {
             (true, true) => self.page_table.map(page, frame.clone(), vma.prot)?,
             (true, false) => {

@@ -17,6 +17,7 @@ mod report;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod truncate;
 mod unmap;
 mod vma;
 
@@ -25,8 +26,9 @@ pub(crate) use layout::{Layout, Randomness};
 pub(crate) use map::{Mappable, MapRequest, Placement};
 pub(crate) use remap::Remap;
 pub(crate) use advise::Advice;
-pub(crate) use report::{Sizes, VmaInfo, VmaName};
-pub(crate) use vma::{Backing, MappedFile, VmFlags};
+pub(crate) use report::{VmaInfo, VmaName};
+pub(crate) use truncate::forget_file_pages;
+pub(crate) use vma::{Backing, VmFlags};
 
 use crate::limits::{INFINITY, Limits, Resource};
 use alloc::sync::Arc;
@@ -58,6 +60,11 @@ pub(crate) const fn page_up(addr: u64) -> Option<u64> {
         Some(end) => Some(page_down(end)),
         None => None,
     }
+}
+
+/// What the processor is told for a page that must not be written yet: what may be written may also be read.
+const fn read_only(prot: Prot) -> Prot {
+    if prot.is_empty() { prot } else { prot.difference(Prot::WRITE).union(Prot::READ) }
 }
 
 /// An address space.

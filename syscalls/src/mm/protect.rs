@@ -2,7 +2,7 @@
 
 use super::maps::MAX_MAP_COUNT;
 use super::vma::VmFlags;
-use super::{AddressSpace, PAGE, Prot, overcommits, page_up};
+use super::{AddressSpace, PAGE, Prot, overcommits, page_up, read_only};
 use alloc::vec::Vec;
 use husk_abi::{Errno, err};
 use husk_machine::frame::Frame;
@@ -73,7 +73,7 @@ impl AddressSpace {
         }
         // A page that others have too is copied when it is written; one of a shared mapping is then reported as changed.
         self.page_table.protect_with(start, end, &mut |_, frame: &Frame| {
-            if private && frame.ref_count() == 1 { prot } else { prot - Prot::WRITE }
+            if private && frame.ref_count() == 1 { prot } else { read_only(prot) }
         });
     }
 }

@@ -79,13 +79,6 @@ pub(crate) enum SigFields {
         /// The faulting address or instruction.
         addr: u64,
     },
-    /// SIGIO and SIGPOLL.
-    Poll {
-        /// Events.
-        band: i64,
-        /// Descriptor.
-        fd: i32,
-    },
     /// As rt_sigqueueinfo(2) got it: the bytes after the first 12 (`si_signo`, `si_errno`, `si_code`).
     Raw([u8; SIGINFO_SIZE - 12]),
 }
@@ -132,10 +125,6 @@ impl SigInfo {
                 put(24, &value.to_le_bytes());
             }
             SigFields::Fault { addr } => put(16, &addr.to_le_bytes()),
-            SigFields::Poll { band, fd } => {
-                put(16, &band.to_le_bytes());
-                put(24, &fd.to_le_bytes());
-            }
             SigFields::Raw(rest) => put(12, rest),
         }
         bytes

@@ -10,6 +10,7 @@ pub(crate) struct Signal(u8);
 
 macro_rules! signals {
     ($($name:ident = $number:literal $default:ident;)*) => {
+        #[expect(dead_code, reason = "the list is complete, whoever uses them")]
         impl Signal {
             $(pub(crate) const $name: Self = Self($number);)*
 

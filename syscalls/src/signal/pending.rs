@@ -1,6 +1,6 @@
 //! Signals that were sent and not yet delivered.
 
-use super::{SigInfo, SigSet, Signal};
+use super::{SigInfo, SigSet};
 use alloc::collections::VecDeque;
 
 /// A queue of signals, of a thread or of a process.
@@ -52,6 +52,7 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Signal;
     use super::*;
 
     fn taken(pending: &mut Pending) -> Vec<(u8, i32)> {

@@ -1,6 +1,6 @@
 //! A thread's signal mask and alternate stack.
 
-use super::{SigSet, Signal};
+use super::SigSet;
 use crate::task::Task;
 use linux_raw_sys::general as sys;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -83,10 +83,5 @@ impl Task {
         signals.saved.get_or_insert(old);
         drop(signals);
         self.attention.store(true, core::sync::atomic::Ordering::Release);
-    }
-
-    /// Whether the signal is blocked or ignored, for the rules of terminals.
-    pub(crate) fn blocks_or_ignores(&self, signal: Signal) -> bool {
-        self.blocked().contains(signal) || self.process().handlers.get(signal).ignores(signal)
     }
 }

@@ -5,7 +5,7 @@ use linux_raw_sys::general as sys;
 use linux_raw_sys::ioctl;
 
 /// open(2), and calls with a subset of its flags.
-pub const OPEN: &[Name] = &[
+pub(super) const OPEN: &[Name] = &[
     (sys::O_WRONLY as u64, "O_WRONLY"),
     (sys::O_RDWR as u64, "O_RDWR"),
     (sys::O_CREAT as u64, "O_CREAT"),
@@ -28,7 +28,7 @@ pub const OPEN: &[Name] = &[
 ];
 
 /// mmap(2), mprotect(2): PROT_*.
-pub const PROT: &[Name] = &[
+pub(super) const PROT: &[Name] = &[
     (sys::PROT_READ as u64, "PROT_READ"),
     (sys::PROT_WRITE as u64, "PROT_WRITE"),
     (sys::PROT_EXEC as u64, "PROT_EXEC"),
@@ -37,7 +37,7 @@ pub const PROT: &[Name] = &[
 ];
 
 /// mmap(2): MAP_*. MAP_SHARED_VALIDATE is both of the first two.
-pub const MAP: &[Name] = &[
+pub(super) const MAP: &[Name] = &[
     (sys::MAP_SHARED as u64, "MAP_SHARED"),
     (sys::MAP_PRIVATE as u64, "MAP_PRIVATE"),
     (sys::MAP_FIXED as u64, "MAP_FIXED"),
@@ -57,14 +57,14 @@ pub const MAP: &[Name] = &[
 ];
 
 /// mremap(2).
-pub const MREMAP: &[Name] = &[
+pub(super) const MREMAP: &[Name] = &[
     (sys::MREMAP_MAYMOVE as u64, "MREMAP_MAYMOVE"),
     (sys::MREMAP_FIXED as u64, "MREMAP_FIXED"),
     (sys::MREMAP_DONTUNMAP as u64, "MREMAP_DONTUNMAP"),
 ];
 
 /// madvise(2).
-pub const MADVISE: &[Name] = &[
+pub(super) const MADVISE: &[Name] = &[
     (sys::MADV_NORMAL as u64, "MADV_NORMAL"),
     (sys::MADV_RANDOM as u64, "MADV_RANDOM"),
     (sys::MADV_SEQUENTIAL as u64, "MADV_SEQUENTIAL"),
@@ -95,7 +95,7 @@ pub const MADVISE: &[Name] = &[
 ];
 
 /// lseek(2).
-pub const WHENCE: &[Name] = &[
+pub(super) const WHENCE: &[Name] = &[
     (sys::SEEK_SET as u64, "SEEK_SET"),
     (sys::SEEK_CUR as u64, "SEEK_CUR"),
     (sys::SEEK_END as u64, "SEEK_END"),
@@ -104,7 +104,7 @@ pub const WHENCE: &[Name] = &[
 ];
 
 /// Clocks.
-pub const CLOCK: &[Name] = &[
+pub(super) const CLOCK: &[Name] = &[
     (sys::CLOCK_REALTIME as u64, "CLOCK_REALTIME"),
     (sys::CLOCK_MONOTONIC as u64, "CLOCK_MONOTONIC"),
     (sys::CLOCK_PROCESS_CPUTIME_ID as u64, "CLOCK_PROCESS_CPUTIME_ID"),
@@ -119,14 +119,14 @@ pub const CLOCK: &[Name] = &[
 ];
 
 /// rt_sigprocmask(2).
-pub const SIGMASK_HOW: &[Name] = &[
+pub(super) const SIGMASK_HOW: &[Name] = &[
     (sys::SIG_BLOCK as u64, "SIG_BLOCK"),
     (sys::SIG_UNBLOCK as u64, "SIG_UNBLOCK"),
     (sys::SIG_SETMASK as u64, "SIG_SETMASK"),
 ];
 
 /// Flags of the calls that take a directory.
-pub const AT: &[Name] = &[
+pub(super) const AT: &[Name] = &[
     (sys::AT_SYMLINK_NOFOLLOW as u64, "AT_SYMLINK_NOFOLLOW"),
     (sys::AT_REMOVEDIR as u64, "AT_REMOVEDIR"),
     (sys::AT_SYMLINK_FOLLOW as u64, "AT_SYMLINK_FOLLOW"),
@@ -137,14 +137,14 @@ pub const AT: &[Name] = &[
 ];
 
 /// access(2).
-pub const ACCESS: &[Name] = &[
+pub(super) const ACCESS: &[Name] = &[
     (sys::R_OK as u64, "R_OK"),
     (sys::W_OK as u64, "W_OK"),
     (sys::X_OK as u64, "X_OK"),
 ];
 
 /// fcntl(2).
-pub const FCNTL: &[Name] = &[
+pub(super) const FCNTL: &[Name] = &[
     (sys::F_DUPFD as u64, "F_DUPFD"),
     (sys::F_GETFD as u64, "F_GETFD"),
     (sys::F_SETFD as u64, "F_SETFD"),
@@ -173,7 +173,7 @@ pub const FCNTL: &[Name] = &[
 ];
 
 /// ioctl(2).
-pub const IOCTL: &[Name] = &[
+pub(super) const IOCTL: &[Name] = &[
     (ioctl::TCGETS as u64, "TCGETS"),
     (ioctl::TCSETS as u64, "TCSETS"),
     (ioctl::TCSETSW as u64, "TCSETSW"),
@@ -202,7 +202,7 @@ pub const IOCTL: &[Name] = &[
 ];
 
 /// getrlimit(2).
-pub const RESOURCE: &[Name] = &[
+pub(super) const RESOURCE: &[Name] = &[
     (sys::RLIMIT_CPU as u64, "RLIMIT_CPU"),
     (sys::RLIMIT_FSIZE as u64, "RLIMIT_FSIZE"),
     (sys::RLIMIT_DATA as u64, "RLIMIT_DATA"),
@@ -222,26 +222,26 @@ pub const RESOURCE: &[Name] = &[
 ];
 
 /// getrandom(2).
-pub const GETRANDOM: &[Name] = &[
+pub(super) const GETRANDOM: &[Name] = &[
     (sys::GRND_NONBLOCK as u64, "GRND_NONBLOCK"),
     (sys::GRND_RANDOM as u64, "GRND_RANDOM"),
     (sys::GRND_INSECURE as u64, "GRND_INSECURE"),
 ];
 
 /// msync(2).
-pub const MSYNC: &[Name] = &[
+pub(super) const MSYNC: &[Name] = &[
     (sys::MS_ASYNC as u64, "MS_ASYNC"),
     (sys::MS_INVALIDATE as u64, "MS_INVALIDATE"),
     (sys::MS_SYNC as u64, "MS_SYNC"),
 ];
 
 /// Timers and sleeps.
-pub const TIMER: &[Name] = &[
+pub(super) const TIMER: &[Name] = &[
     (sys::TIMER_ABSTIME as u64, "TIMER_ABSTIME"),
 ];
 
 /// clone(2).
-pub const CLONE: &[Name] = &[
+pub(super) const CLONE: &[Name] = &[
     (sys::CLONE_VM as u64, "CLONE_VM"),
     (sys::CLONE_FS as u64, "CLONE_FS"),
     (sys::CLONE_FILES as u64, "CLONE_FILES"),
@@ -269,14 +269,14 @@ pub const CLONE: &[Name] = &[
 ];
 
 /// epoll_ctl(2).
-pub const EPOLL_CTL: &[Name] = &[
+pub(super) const EPOLL_CTL: &[Name] = &[
     (sys::EPOLL_CTL_ADD as u64, "EPOLL_CTL_ADD"),
     (sys::EPOLL_CTL_DEL as u64, "EPOLL_CTL_DEL"),
     (sys::EPOLL_CTL_MOD as u64, "EPOLL_CTL_MOD"),
 ];
 
 /// arch_prctl(2).
-pub const ARCH_PRCTL: &[Name] = &[
+pub(super) const ARCH_PRCTL: &[Name] = &[
     (0x1001, "ARCH_SET_GS"),
     (0x1002, "ARCH_SET_FS"),
     (0x1003, "ARCH_GET_FS"),
@@ -292,7 +292,7 @@ pub const ARCH_PRCTL: &[Name] = &[
 ];
 
 /// prctl(2).
-pub const PRCTL: &[Name] = &[
+pub(super) const PRCTL: &[Name] = &[
     (0x1, "PR_SET_PDEATHSIG"),
     (0x2, "PR_GET_PDEATHSIG"),
     (0x3, "PR_GET_DUMPABLE"),
@@ -354,7 +354,7 @@ pub const PRCTL: &[Name] = &[
 ];
 
 /// futex(2), with FUTEX_PRIVATE_FLAG (128) and FUTEX_CLOCK_REALTIME (256).
-pub const FUTEX: &[Name] = &[
+pub(super) const FUTEX: &[Name] = &[
     (0x0, "FUTEX_WAIT"),
     (0x80, "FUTEX_WAIT_PRIVATE"),
     (0x100, "FUTEX_WAIT|FUTEX_CLOCK_REALTIME"),
@@ -414,7 +414,7 @@ pub const FUTEX: &[Name] = &[
 ];
 
 /// socket(2).
-pub const SOCKET_DOMAIN: &[Name] = &[
+pub(super) const SOCKET_DOMAIN: &[Name] = &[
     (0x0, "AF_UNSPEC"),
     (0x1, "AF_UNIX"),
     (0x2, "AF_INET"),

@@ -68,7 +68,7 @@ macro_rules! call_impls {
                 F: FnOnce(&Task $(, $arg)*) -> R,
                 R: IntoReturn,
             {
-                #[expect(non_snake_case, unused_mut, unused_variables, reason = "the names of the types serve for the values; some have no arguments")]
+                #[allow(non_snake_case, unused_mut, unused_variables, reason = "the names of the types serve for the values; some have no arguments")]
                 fn call(self, task: &Task, args: &[u64; 6]) -> Result<u64, Errno> {
                     let mut reader = ArgReader::new(args);
                     $(let $arg = $arg::from_arg(&mut reader)?;)*
@@ -81,7 +81,7 @@ macro_rules! call_impls {
                 F: FnOnce(&Task, &mut UserContext $(, $arg)*) -> R,
                 R: IntoReturn,
             {
-                #[expect(non_snake_case, unused_mut, unused_variables, reason = "the names of the types serve for the values; some have no arguments")]
+                #[allow(non_snake_case, unused_mut, unused_variables, reason = "the names of the types serve for the values; some have no arguments")]
                 fn call(self, task: &Task, context: &mut UserContext, args: &[u64; 6]) -> Result<u64, Errno> {
                     let mut reader = ArgReader::new(args);
                     $(let $arg = $arg::from_arg(&mut reader)?;)*

@@ -128,6 +128,9 @@ fn open_with(
     let reserved = files.reserve(0, file_limit(task))?;
     let mode = mode & !task.fs().umask();
     let opened = ops::open_or_create(&at.context, at.start.as_ref(), &at.path, flags, resolve, mode)?;
+    if flags.contains(OpenFlags::TRUNC) {
+        crate::mm::forget_file_pages(opened.location.inode(), 0..u64::MAX, true);
+    }
     let description = open_location(task, &opened.location, flags)?;
     Ok(reserved.install(description, flags.contains(OpenFlags::CLOEXEC)))
 }

@@ -4,6 +4,7 @@ use super::path::{At, walk_context};
 use crate::args::{Fd, UserCStr};
 use crate::file::limits::{MAX_FILE_SIZE, check_size};
 use crate::file::memfd;
+use crate::mm::forget_file_pages;
 use crate::task::Task;
 use husk_abi::{Errno, err};
 use husk_fs::{FallocateMode, FileKind, LookupFlags, OpenFlags, ops};
@@ -16,7 +17,9 @@ pub(crate) fn truncate(task: &Task, path: UserCStr, size: i64) -> Result<(), Err
     if size > location.inode().size() && location.inode().kind() == FileKind::Regular {
         check_size(task, size)?;
     }
-    ops::truncate(&at.context, &location, size)
+    ops::truncate(&at.context, &location, size)?;
+    forget_file_pages(location.inode(), size..u64::MAX, true);
+    Ok(())
 }
 
 /// ftruncate(2).
@@ -35,7 +38,9 @@ pub(crate) fn ftruncate(task: &Task, fd: Fd, size: i64) -> Result<(), Errno> {
     if size > old {
         check_size(task, size)?;
     }
-    ops::truncate_open(&walk_context(task), location, size)
+    ops::truncate_open(&walk_context(task), location, size)?;
+    forget_file_pages(location.inode(), size..u64::MAX, true);
+    Ok(())
 }
 
 /// fallocate(2).
@@ -86,5 +91,11 @@ pub(crate) fn fallocate(task: &Task, fd: Fd, mode: u32, offset: i64, len: i64) -
         memfd::check_resize(inode, old, end)?;
         check_size(task, end)?;
     }
-    inode.fallocate(mode, offset as u64, len as u64)
+    inode.fallocate(mode, offset as u64, len as u64)?;
+    if mode.intersects(FallocateMode::PUNCH_HOLE | FallocateMode::ZERO_RANGE) {
+        forget_file_pages(inode, offset as u64..end, false);
+    } else if mode.intersects(FallocateMode::COLLAPSE_RANGE | FallocateMode::INSERT_RANGE) {
+        forget_file_pages(inode, offset as u64..u64::MAX, true);
+    }
+    Ok(())
 }
