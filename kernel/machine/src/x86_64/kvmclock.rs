@@ -89,7 +89,10 @@ fn read_consistently() -> Option<Reading> {
         let multiplier = u64::from(SYSTEM_TIME.tsc_to_system_mul.load(Ordering::Relaxed));
         let shift = SYSTEM_TIME.shift_and_flags.load(Ordering::Relaxed) as i8;
         fence(Ordering::Acquire);
-        if version == 0 || !version.is_multiple_of(2) || SYSTEM_TIME.version.load(Ordering::Relaxed) != version {
+        if version == 0
+            || !version.is_multiple_of(2)
+            || SYSTEM_TIME.version.load(Ordering::Relaxed) != version
+        {
             core::hint::spin_loop();
             continue;
         }
