@@ -3,12 +3,12 @@
 use crate::block::BlockDevice;
 use crate::port::Port;
 use crate::sync::SpinLock;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 static BLOCKS: SpinLock<Vec<Arc<dyn BlockDevice>>> = SpinLock::new(Vec::new());
-static PORTS: SpinLock<BTreeMap<u32, Arc<dyn Port>>> = SpinLock::new(BTreeMap::new());
+/// A handful at most, by number.
+static PORTS: SpinLock<Vec<(u32, Arc<dyn Port>)>> = SpinLock::new(Vec::new());
 static SERIAL: SpinLock<Option<Arc<dyn Port>>> = SpinLock::new(None);
 
 /// The disks, in the order found: on the command line, or by PCI device number.
@@ -20,7 +20,7 @@ pub fn blocks() -> Vec<Arc<dyn BlockDevice>> {
 /// The virtio-serial port with this number.
 #[must_use]
 pub fn port(number: u32) -> Option<Arc<dyn Port>> {
-    PORTS.lock().get(&number).cloned()
+    PORTS.lock().iter().find(|port| port.0 == number).map(|port| port.1.clone())
 }
 
 /// The first serial line (COM1), for a console where there is no virtio-serial device. From the first call on, it
@@ -41,5 +41,7 @@ pub fn add_block(device: Arc<dyn BlockDevice>) {
 
 /// Adds a port, in place of an earlier one of the same number.
 pub fn add_port(number: u32, port: Arc<dyn Port>) {
-    PORTS.lock().insert(number, port);
+    let mut ports = PORTS.lock();
+    ports.retain(|port| port.0 != number);
+    ports.push((number, port));
 }

@@ -56,7 +56,7 @@ impl ConsolePort {
     pub(super) fn interrupt(&self) {
         let changed = {
             let mut state = self.state.lock();
-            let input = state.receive.collect();
+            let input = state.receive.interrupt();
             state.send.interrupt() || input
         };
         if changed {
@@ -174,6 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gathered_goes_out_without_another_call() {
+        let (port, mut host) = port();
+        port.announced();
+        for _ in 0..5 {
+            assert_eq!(port.write(b"xy"), 2);
+        }
+        assert!(host.output.wants_interrupts());
+        for _ in 0..4 {
+            assert_eq!(host.take(), Some(2));
+        }
+        port.interrupt();
+        assert_eq!(host.take(), Some(2));
+        assert!(!host.output.wants_interrupts());
+        assert!(port.is_flushed());
+    }
+
+    #[test]
     fn small_writes_gather_while_the_host_is_slow() {
         let (port, mut host) = port();
         port.announced();
@@ -190,6 +207,26 @@ mod tests {
             }
         }
         assert_eq!(sizes, [1, 1, 1, 1, 996]);
+    }
+
+    #[test]
+    fn a_waiter_is_told_even_if_another_looked_first() {
+        let (port, mut host) = port();
+        port.announced();
+        let told = |host: &Host| host.told.swap(0, Ordering::Relaxed);
+        told(&host);
+        assert!(host.send(5));
+        assert!(port.has_input());
+        port.interrupt();
+        assert_eq!(told(&host), 1);
+        port.interrupt();
+        assert_eq!(told(&host), 0);
+        assert_eq!(port.write(&[0; 5 * PAGE_SIZE]), 5 * PAGE_SIZE);
+        assert!(!port.can_write());
+        assert_eq!(host.take(), Some(4096));
+        assert!(port.can_write(), "another thread takes the buffer off the ring");
+        port.interrupt();
+        assert_eq!(told(&host), 1);
     }
 
     #[test]

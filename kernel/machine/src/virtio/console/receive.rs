@@ -19,13 +19,16 @@ pub(super) struct Receive {
     filled: VecDeque<Filled>,
     /// Buffers still to be allocated; allocated when the port comes into use.
     missing: u16,
+    /// Something came in that the interrupt handler has not told the listener of; maybe a reader took it off the ring first, but
+    /// another one may be waiting.
+    untold: bool,
 }
 
 impl Receive {
     pub(super) fn new(queue: VirtQueue, buffers: u16) -> Self {
         let size = queue.size();
         let offered = (0..size).map(|_| None).collect();
-        Self { queue, offered, filled: VecDeque::new(), missing: buffers.min(size) }
+        Self { queue, offered, filled: VecDeque::new(), missing: buffers.min(size), untold: false }
     }
 
     /// Allocates the buffers that are missing and offers them to the device.
@@ -48,7 +51,7 @@ impl Receive {
     }
 
     /// Takes what came in from the ring; true if something did.
-    pub(super) fn collect(&mut self) -> bool {
+    fn collect(&mut self) -> bool {
         let mut any = false;
         while let Some(used) = self.queue.pop() {
             let Some(frame) = self.offered[usize::from(used.head)].take() else { continue };
@@ -60,7 +63,14 @@ impl Receive {
             any = true;
             self.filled.push_back(Filled { frame, start: 0, end });
         }
+        self.untold |= any;
         any
+    }
+
+    /// Looks at the ring after an interrupt; true if the port's listener should hear of it.
+    pub(super) fn interrupt(&mut self) -> bool {
+        self.collect();
+        core::mem::take(&mut self.untold)
     }
 
     /// Copies input out and gives buffers that are empty back to the device.

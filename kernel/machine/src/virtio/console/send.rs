@@ -13,7 +13,8 @@ struct Staged {
 /// The transmit queue and its buffers.
 ///
 /// Bytes are copied into a buffer of a page, which goes to the device at once while there is room in the queue. When the host
-/// is slow, small writes gather in the last buffer. The device interrupts only if somebody waits.
+/// is slow, small writes gather in the last buffer. The device interrupts only if somebody waits,
+/// or something is left to be sent.
 pub(super) struct Send {
     queue: VirtQueue,
     in_flight: Vec<Option<Frame>>,
@@ -21,13 +22,25 @@ pub(super) struct Send {
     /// The host has announced the port: before, it would throw away what it gets.
     open: bool,
     someone_waits: bool,
+    /// Something was taken off the ring since somebody began to wait; maybe not by the interrupt handler.
+    changed: bool,
+    /// A buffer for the next output.
+    spare: Option<Frame>,
 }
 
 impl Send {
     pub(super) fn new(mut queue: VirtQueue) -> Self {
         queue.set_interrupts(false);
         let in_flight = (0..queue.size()).map(|_| None).collect();
-        Self { queue, in_flight, staged: None, open: false, someone_waits: false }
+        Self {
+            queue,
+            in_flight,
+            staged: None,
+            open: false,
+            someone_waits: false,
+            changed: false,
+            spare: None,
+        }
     }
 
     /// The host takes output from here on.
@@ -50,12 +63,17 @@ impl Send {
         }
     }
 
-    /// Frees the buffers that the host has taken; true if there were any.
+    /// Takes back the buffers that the host is done with, and sends what waited for room; true if there were any.
     fn reap(&mut self) -> bool {
         let mut any = false;
         while let Some(used) = self.queue.pop() {
-            self.in_flight[usize::from(used.head)] = None;
+            self.spare = self.in_flight[usize::from(used.head)].take();
             any = true;
+        }
+        if any {
+            self.changed = true;
+            self.push();
+            self.queue.kick();
         }
         any
     }
@@ -70,7 +88,8 @@ impl Send {
                 }
             }
             if self.staged.is_none() {
-                let Ok(frame) = Frame::alloc_for_kernel() else { break };
+                // Once there was a buffer there is always one, spare or on its way, however little memory is left.
+                let Some(frame) = self.spare.take().or_else(|| Frame::alloc_for_kernel().ok()) else { break };
                 self.staged = Some(Staged { frame, len: 0 });
             }
             let Some(staged) = &mut self.staged else { break };
@@ -88,31 +107,37 @@ impl Send {
     pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
         self.reap();
         let mut done = self.fill(bytes);
-        if done < bytes.len() && self.wait() {
-            done += self.fill(&bytes[done..]);
+        if done < bytes.len() {
+            if self.wait() {
+                done += self.fill(&bytes[done..]);
+            }
+        } else if self.staged.is_some() {
+            // Nobody waits, but what is staged must go out when there is room.
+            self.queue.set_interrupts(true);
+            self.reap();
         }
         done
     }
 
-    /// Asks for an interrupt at the next change; true if there was a change already.
+    /// Asks for an interrupt at the next change, for somebody who waits; true if there was a change already.
     fn wait(&mut self) -> bool {
         self.someone_waits = true;
+        self.changed = false;
         self.queue.set_interrupts(true);
         self.reap()
     }
 
     /// Looks at the ring after an interrupt; true if the port's listener should hear of it.
     pub(super) fn interrupt(&mut self) -> bool {
-        if !self.reap() {
-            return false;
+        self.reap();
+        let tell = self.someone_waits && self.changed;
+        if tell {
+            self.someone_waits = false;
         }
-        self.push();
-        self.queue.kick();
-        if !core::mem::take(&mut self.someone_waits) {
-            return false;
+        if !self.someone_waits && self.staged.is_none() {
+            self.queue.set_interrupts(false);
         }
-        self.queue.set_interrupts(false);
-        true
+        tell
     }
 
     fn has_room(&self) -> bool {
@@ -135,13 +160,6 @@ impl Send {
     /// The host has taken everything.
     pub(super) fn is_flushed(&mut self) -> bool {
         self.reap();
-        self.push();
-        self.queue.kick();
-        self.is_empty()
-            || (self.wait() && {
-                self.push();
-                self.queue.kick();
-                self.is_empty()
-            })
+        self.is_empty() || (self.wait() && self.is_empty())
     }
 }
