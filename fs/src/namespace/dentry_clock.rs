@@ -4,10 +4,14 @@ use super::dentry::Dentry;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering};
+use husk_machine::frame;
 use husk_machine::sync::SpinLock;
 
-/// How many names are remembered at most, apart from those in use.
-const LIMIT: usize = 16 * 1024;
+/// One name, with the file behind it, takes about 1 KiB; all together may take a sixteenth of the memory.
+const PAGES_PER_NAME: usize = 4;
+/// Least and most names that are remembered, apart from those in use.
+const FEWEST: usize = 1024;
+const MOST: usize = 64 * 1024;
 /// How many old names are looked at when one more is remembered beyond the limit.
 const STEPS: usize = 4;
 
@@ -27,7 +31,7 @@ pub(super) struct DentryClock {
 
 impl DentryClock {
     pub(super) fn new() -> Arc<Self> {
-        Self::with_limit(LIMIT)
+        Self::with_limit((frame::stats().total / PAGES_PER_NAME).clamp(FEWEST, MOST))
     }
 
     pub(super) fn with_limit(limit: usize) -> Arc<Self> {
