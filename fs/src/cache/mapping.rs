@@ -285,6 +285,9 @@ impl Core {
 
     /// Puts a new page where the backing has none; another's, if it was faster.
     pub(super) fn add_new(&self, index: u64, zeroed: bool) -> Result<Frame> {
+        if let Some(there) = self.pages.lock().get(index) {
+            return Ok(there);
+        }
         self.take_budget(1)?;
         let frame = if zeroed { Frame::alloc_zeroed() } else { Frame::alloc() };
         let frame = match frame {

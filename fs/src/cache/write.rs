@@ -169,15 +169,21 @@ impl Mapping {
             }
             self.core.check_budget(missing)?;
         }
-        for index in range {
-            let missing = {
+        let mut index = range.start;
+        while index < range.end {
+            {
                 let pages = self.core.pages.lock();
-                pages.slot(index).frame().is_none() && !pages.is_backed(index)
-            };
-            if missing && let Err(error) = self.core.add_new(index, true) {
+                if pages.is_backed(index) {
+                    index = pages.backed_until(index);
+                    continue;
+                }
+            }
+            // Gives the page there if there is one.
+            if let Err(error) = self.core.add_new(index, true) {
                 self.core.drop_beyond_end();
                 return Err(error);
             }
+            index += 1;
         }
         Ok(())
     }

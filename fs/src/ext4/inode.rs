@@ -78,7 +78,8 @@ impl DiskInode {
             return fs.unsupported(ino, "encryption");
         }
         let size = split_u64(bytes, 4, 108);
-        if i64::try_from(size).is_err() {
+        // Blocks are counted with 32 bits.
+        if size > fs.block_size() << 32 {
             return Err(fs.damaged(format_args!("inode {ino} has the impossible size {size}")));
         }
         let extra = if bytes.len() > 128 { usize::from(u16_at(bytes, 128)) } else { 0 };
