@@ -97,6 +97,12 @@ pub(crate) fn mmap(
                     if !file.is_writable() {
                         request.max -= Prot::WRITE;
                     }
+                    if file.inode().is_some_and(|inode| crate::file::memfd::check_write(inode).is_err()) {
+                        if prot.contains(Prot::WRITE) {
+                            return err!(EPERM);
+                        }
+                        request.max -= Prot::WRITE;
+                    }
                     request.flags |= VmFlags::SHARED;
                 }
                 sys::MAP_PRIVATE => {}

@@ -50,11 +50,15 @@ pub(crate) fn seals(inode: &InodeRef) -> Option<u32> {
 /// F_ADD_SEALS.
 ///
 /// # Errors
-/// EINVAL for a file without seals or an unknown one; EPERM if no more may be added.
-pub(crate) fn add_seals(inode: &InodeRef, new: u32) -> Result<(), Errno> {
+/// EINVAL for a file without seals or an unknown one; EPERM if no more may be added; EBUSY if it is to be sealed against writing
+/// while a shared mapping could write to it.
+pub(crate) fn add_seals(inode: &InodeRef, new: u32, mapped_writable: bool) -> Result<(), Errno> {
     let seals = inode.slot().object.get::<Seals>().ok_or(Errno::EINVAL.here())?;
     if new & !ALL_SEALS != 0 {
         return err!(EINVAL);
+    }
+    if new & raw::F_SEAL_WRITE != 0 && mapped_writable && !has(inode, raw::F_SEAL_SEAL | raw::F_SEAL_WRITE) {
+        return err!(EBUSY);
     }
     let added = seals.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
         (old & raw::F_SEAL_SEAL == 0).then_some(old | new)

@@ -12,7 +12,7 @@ mod object;
 mod record_locks;
 mod table;
 
-pub(crate) use description::{FileDescription, Owner};
+pub(crate) use description::FileDescription;
 pub(crate) use devices::open_memory as open_device;
 pub(crate) use inode_file::open_location;
 pub(crate) use object::File;

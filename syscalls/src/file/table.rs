@@ -231,13 +231,6 @@ impl FdTable {
         self.slots.lock().slots.len().next_power_of_two().max(64)
     }
 
-    /// What execve(2) does: closes the descriptors marked so.
-    pub(crate) fn close_on_exec(&self) {
-        for description in self.remove_where(0, usize::MAX, |descriptor| descriptor.close_on_exec) {
-            description.closed_by(self);
-        }
-    }
-
     /// Closes everything (the last process that used the table has ended).
     pub(crate) fn close_all(&self) {
         for description in self.remove_where(0, usize::MAX, |_| true) {

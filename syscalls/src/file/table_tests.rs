@@ -40,11 +40,11 @@ fn a_reserved_number_is_not_open_and_comes_back() {
 }
 
 #[test]
-fn exec_closes_what_is_marked() {
+fn what_is_marked_for_exec_can_be_found() {
     let table = FdTable::new();
     table.install(file(), true, 10).unwrap();
     table.install(file(), false, 10).unwrap();
-    table.close_on_exec();
+    assert_eq!(table.remove_where(0, usize::MAX, |descriptor| descriptor.close_on_exec).len(), 1);
     assert_eq!(table.open_numbers(), [Fd(1)]);
     assert_eq!(table.install(file(), false, 10), Ok(Fd(0)));
 }

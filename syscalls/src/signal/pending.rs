@@ -1,6 +1,6 @@
 //! Signals that were sent and not yet delivered.
 
-use super::{SigInfo, SigSet};
+use super::{SigFields, SigInfo, SigSet};
 use alloc::collections::VecDeque;
 
 /// A queue of signals, of a thread or of a process.
@@ -41,6 +41,17 @@ impl Pending {
             self.set.remove(signal);
         }
         Some(info)
+    }
+
+    /// If a signal of this timer is in the queue, adds to its count of overruns; the answer is the new count.
+    pub(crate) fn add_overrun(&mut self, timer: i32, extra: i32) -> Option<i32> {
+        self.queue.iter_mut().find_map(|info| match &mut info.fields {
+            SigFields::Timer { id, overrun, .. } if *id == timer => {
+                *overrun = overrun.saturating_add(extra);
+                Some(*overrun)
+            }
+            _ => None,
+        })
     }
 
     /// Drops all that are in `set`.

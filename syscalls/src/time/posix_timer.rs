@@ -5,7 +5,7 @@ use super::queue::{self, Expire};
 use super::{ItimerSpec, read_timespec};
 use crate::args::UserPtr;
 use crate::process::Process;
-use crate::signal::{SigFields, SigInfo, Signal, send_to_process, send_to_task};
+use crate::signal::{Pending, SigFields, SigInfo, Signal, send_to_process, send_to_task};
 use crate::task::Task;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -84,6 +84,15 @@ impl Timer {
         true
     }
 
+    /// If the signal of an earlier expiration has not been delivered yet, it stands for this one too.
+    fn joined(&self, pending: &SpinLock<Pending>, extra: i32) -> bool {
+        let joined = pending.lock().add_overrun(self.id, extra.saturating_add(1));
+        if let Some(overrun) = joined {
+            self.setting.lock().overrun = overrun;
+        }
+        joined.is_some()
+    }
+
     fn spec(&self, setting: &Setting) -> ItimerSpec {
         let rest = match setting.deadline {
             0 => 0,
@@ -105,7 +114,9 @@ impl Expire for Timer {
             let info = SigInfo { signal, errno: 0, code: SI_TIMER, fields };
             // A queue of signals that is full loses the expiration, as on Linux.
             let _ = match thread.map(|tid| process.thread(tid)) {
+                None if self.joined(&process.pending, setting.overrun) => Ok(()),
                 None => send_to_process(&process, info),
+                Some(Some(task)) if self.joined(&task.pending, setting.overrun) => Ok(()),
                 Some(Some(task)) => send_to_task(&task, info),
                 Some(None) => Ok(()),
             };

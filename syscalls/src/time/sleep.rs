@@ -30,9 +30,6 @@ pub(crate) fn clock_nanosleep(
     request: UserPtr<Timespec>,
     left: UserPtr<Timespec>,
 ) -> Result<u64, Errno> {
-    if clock == raw::CLOCK_THREAD_CPUTIME_ID as i32 {
-        return err!(EINVAL);
-    }
     let clock = Clock::new(task, clock)?;
     if !clock.has_timers() {
         return err!(EOPNOTSUPP);

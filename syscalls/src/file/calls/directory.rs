@@ -1,7 +1,7 @@
 //! Directories: listing them, and where the process stands.
 
 use super::path::{At, walk_context};
-use crate::args::{Fd, UserCStr, UserSlice};
+use crate::args::{Fd, PATH_MAX, UserCStr, UserSlice};
 use crate::credentials::Capability;
 use crate::task::Task;
 use alloc::vec::Vec;
@@ -86,6 +86,9 @@ pub(crate) fn getcwd(task: &Task, buffer: UserSlice) -> Result<usize, Errno> {
     }
     let mut path = cwd.path(&root);
     path.push(0);
+    if path.len() > PATH_MAX {
+        return err!(ENAMETOOLONG);
+    }
     if path.len() > buffer.len {
         return err!(ERANGE);
     }

@@ -2,12 +2,14 @@
 
 use crate::args::{Fd, UserPtr};
 use crate::file::{FileDescription, file_limit, locks, memfd};
+use crate::mm::{Prot, VmFlags};
+use crate::pid;
 use crate::pipe::PipeEnd;
 use crate::task::Task;
 use alloc::sync::Arc;
 use core::any::Any;
 use husk_abi::{Errno, err};
-use husk_fs::{Capabilities, OpenFlags};
+use husk_fs::{Capabilities, InodeRef, OpenFlags};
 use linux_raw_sys::general as raw;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -69,10 +71,22 @@ pub(crate) fn fcntl(task: &Task, fd: Fd, command: u32, argument: u64) -> Result<
                 return err!(EPERM);
             }
             let inode = description.inode().ok_or(Errno::EINVAL.here())?;
-            done(memfd::add_seals(inode, argument as u32))
+            done(memfd::add_seals(inode, argument as u32, is_mapped_writable(inode)))
         }
         _ => owner(task, &description, command, argument),
     }
+}
+
+/// Whether some process could write to the file through a shared mapping.
+fn is_mapped_writable(inode: &InodeRef) -> bool {
+    let (dev, ino) = (inode.metadata().dev.encode(), inode.ino());
+    pid::processes().iter().any(|process| {
+        process.mm().vmas().iter().any(|vma| {
+            (vma.dev, vma.ino) == (dev, ino)
+                && vma.flags.contains(VmFlags::SHARED)
+                && vma.prot.contains(Prot::WRITE)
+        })
+    })
 }
 
 fn done(result: Result<(), Errno>) -> Result<u64, Errno> {

@@ -9,12 +9,18 @@ use crate::user_io::{UserSink, UserSource};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use husk_abi::{Errno, err};
-use husk_fs::{FileKind, OpenFlags, WriteAt};
+use husk_fs::{FileKind, WriteAt};
 use linux_raw_sys::general as raw;
 
-/// A length that is negative as an `ssize_t` is refused, a very long one shortened.
+/// End of the addresses that user memory could have.
+const USER_ADDRESSES_END: u64 = 1 << 47;
+
+/// A buffer that cannot lie in user memory as a whole is refused (`access_ok` in Linux), a very long one shortened.
 fn checked(buffer: UserSlice) -> Result<UserSlice, Errno> {
-    if (buffer.len as i64) < 0 { err!(EINVAL) } else { Ok(buffer.truncated(MAX_RW_COUNT)) }
+    match buffer.addr.checked_add(buffer.len as u64) {
+        Some(0..=USER_ADDRESSES_END) => Ok(buffer.truncated(MAX_RW_COUNT)),
+        _ => err!(EFAULT),
+    }
 }
 
 /// An offset argument: not negative.
@@ -259,9 +265,9 @@ mod tests {
 
     #[test]
     fn lengths_and_offsets() {
-        assert_eq!(checked(UserSlice { addr: 0, len: usize::MAX }), Err(Errno::EINVAL));
-        assert_eq!(checked(UserSlice { addr: 0, len: i64::MAX as usize }).unwrap().len, MAX_RW_COUNT);
+        assert_eq!(checked(UserSlice { addr: 1, len: usize::MAX }), Err(Errno::EFAULT));
+        assert_eq!(checked(UserSlice { addr: 0, len: i64::MAX as usize }), Err(Errno::EFAULT));
+        assert_eq!(checked(UserSlice { addr: 0, len: 1 << 40 }).unwrap().len, MAX_RW_COUNT);
         assert_eq!(checked_offset(-1), Err(Errno::EINVAL));
-        assert!(!OpenFlags::WRONLY.reads());
     }
 }

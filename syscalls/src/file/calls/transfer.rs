@@ -134,7 +134,11 @@ pub(crate) fn copy_file_range(
     out: Fd,
     out_offset: UserPtr<i64>,
     count: usize,
+    flags: u32,
 ) -> Result<usize, Errno> {
+    if flags != 0 {
+        return err!(EINVAL);
+    }
     let from = task.files().get(input)?;
     let to = task.files().get(out)?;
     let mut from_side = side(task, input_offset)?;
