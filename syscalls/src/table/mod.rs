@@ -2,8 +2,6 @@
 //!
 //! One line a call in [`entries`]. Dispatch, `--trace`, docs/syscalls.md and the conformance report come from it.
 
-#[cfg(test)]
-mod coverage_page;
 mod entries;
 mod flags;
 pub mod format;
