@@ -46,8 +46,8 @@ pub fn run(info: &BootInfo) -> ! {
         Ok(code) => power::power_off(code),
         Err(message) => {
             log::error!("{message}");
+            // No PowerOff event: the tool is to see that the VM did not do what it was started for.
             control::send(&Event::Message(message));
-            control::send(&Event::PowerOff);
             control::flush();
             power::power_off(BOOT_FAILED)
         }
