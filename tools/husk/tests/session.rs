@@ -409,6 +409,16 @@ fn the_escape_key_ends_a_machine_that_does_not_answer() {
 }
 
 #[test]
+fn an_interrupt_before_the_program_has_started_ends_the_machine() {
+    let bench = Bench::new();
+    let (mut user, line) = terminal();
+    let mut child = on_terminal(&mut bench.husk(&[], &["never"]), &line);
+    read_until(&mut user, "ready\r\n");
+    user.write_all(b"abc\x03").unwrap();
+    assert_eq!(wait(&mut child), 130);
+}
+
+#[test]
 fn the_window_size_is_told_at_the_start_and_when_it_changes() {
     let bench = Bench::new();
     let (mut user, line) = terminal();

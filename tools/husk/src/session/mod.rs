@@ -16,7 +16,7 @@ use buffers::{Outgoing, Read, Tail, read};
 use husk_abi::boot::{Stdio, StdioKind};
 use husk_abi::control::{Decoder, Event, Request, encode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCONT, SIGPIPE, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGPIPE, SIGWINCH};
 use signals::Signals;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -25,6 +25,8 @@ use terminal::RawTerminal;
 
 /// The key to end a machine that does not answer, Ctrl-], and how often it has to be struck in a row.
 const ESCAPE: (u8, usize) = (0x1d, 3);
+/// Ctrl-C, which a raw terminal gives as a byte.
+const INTERRUPT: u8 = 3;
 /// A kernel that has not come up by then never will; emulation on a loaded host is slow.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// Time for a program to end once its output has nowhere to go.
@@ -263,13 +265,15 @@ impl Session {
         let running = self.state == State::Running;
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let ports = &self.vm.ports;
-        let reads_stdin = running && self.reading_stdin && self.stdin.is_empty();
+        let held = self.holds_keys();
+        let reads_stdin =
+            running && self.reading_stdin && if held { !self.stdin.is_full() } else { self.stdin.is_empty() };
         let wanted = [
             (self.vm.ended.as_fd(), flags(running, PollFlags::IN)),
             (
                 ports.stdio.as_fd(),
                 flags(running && !self.stdout.is_full(), PollFlags::IN)
-                    | flags(running && !self.stdin.is_empty(), PollFlags::OUT),
+                    | flags(running && !self.stdin.is_empty() && !held, PollFlags::OUT),
             ),
             (ports.stderr.as_fd(), flags(running && !self.stderr.is_full(), PollFlags::IN)),
             (
@@ -444,10 +448,16 @@ impl Session {
                     self.state = State::Killed(128 + 9);
                     return;
                 }
+                if self.holds_keys() && bytes.contains(&INTERRUPT) {
+                    self.state = State::Killed(128 + SIGINT as u8);
+                    return;
+                }
                 self.stdin_sent += count as u64;
                 self.stdin.push(bytes);
-                // Most of the time there is room at once.
-                self.stdin.write(&self.vm.ports.stdio, true);
+                if !self.holds_keys() {
+                    // Most of the time there is room at once.
+                    self.stdin.write(&self.vm.ports.stdio, true);
+                }
             }
             Read::Nothing => {}
             Read::End => {
@@ -455,6 +465,11 @@ impl Session {
                 self.request(&Request::StdinEof { sent: self.stdin_sent });
             }
         }
+    }
+
+    /// Before a program has started there is no one whom the guest's terminal could interrupt: keys wait here.
+    fn holds_keys(&self) -> bool {
+        self.raw.is_some() && self.boot.is_none()
     }
 
     /// Whether the escape key has now been struck often enough in a row.
