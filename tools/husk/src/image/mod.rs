@@ -39,7 +39,7 @@ pub const BLOCKS_PER_GROUP: u64 = 8 * BLOCK;
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A host file could not be opened or read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The host file.
         path: std::path::PathBuf,
@@ -53,7 +53,7 @@ pub enum ImageError {
         path: std::path::PathBuf,
     },
     /// The image file could not be written.
-    #[error("cannot write the image: {0}")]
+    #[error("cannot write to the image")]
     Write(#[source] std::io::Error),
     /// More than ext4 without the `64bit` feature can hold.
     #[error("the image would be too large: {0}")]
