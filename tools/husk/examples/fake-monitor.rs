@@ -47,6 +47,11 @@ fn main() {
         machine.print(b"ready\r\n");
         std::thread::sleep(Duration::from_secs(20));
     }
+    if programs[0].argv.get(1).is_some_and(|arg| arg == b"give-up") {
+        machine.send(&Event::Message("there is no disk".into()));
+        machine.send(&Event::PowerOff);
+        std::thread::sleep(Duration::from_secs(20));
+    }
     for (index, program) in programs.iter().enumerate() {
         if index == 0 {
             machine.send(&Event::Started { boot_ns: 1_500_000 });

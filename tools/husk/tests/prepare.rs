@@ -59,7 +59,7 @@ fn request(program: impl Into<OsString>) -> Request {
 }
 
 fn error(result: anyhow::Result<Prepared>) -> String {
-    format!("{:#}", result.err().expect("it is an error"))
+    format!("{:#}", result.expect_err("it is an error"))
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn what_goes_wrong_is_told() {
             &["panic"][..],
             &["the kernel panicked", "HUSK PANIC at kernel.rs:1: out of luck", "frame 1", "hint"][..],
         ),
+        (&["give-up"], &["husk: there is no disk", "powered off before all programs had run"]),
         (&["vanish"], &["the machine stopped before the program ended", "the kernel's log"]),
         (&["complain"], &["QEMU ended with status 1: qemu-system-x86_64: no such device"]),
     ] {

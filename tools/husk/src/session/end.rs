@@ -39,6 +39,16 @@ pub(super) fn broken(monitor: &str) -> anyhow::Error {
     failure(format!("KVM gave up: {}", monitor.trim()), "run in emulation: --accel tcg")
 }
 
+/// The kernel powered off with programs left to run; its messages have been shown, or are these.
+pub(super) fn gave_up(messages: &[String]) -> anyhow::Error {
+    let mut message = "the kernel powered off before all programs had run".to_owned();
+    for line in messages {
+        message.push('\n');
+        message.push_str(line);
+    }
+    failure(message, "what it said before tells why; with --image, is that an image from `husk bundle`?")
+}
+
 /// The kernel did not say that it had started.
 pub(super) fn never_started(limit: Duration, serial: &str, monitor: &str) -> anyhow::Error {
     let monitor = monitor.trim();

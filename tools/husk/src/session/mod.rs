@@ -236,6 +236,9 @@ impl Session {
                 }
                 State::PoweredOff if self.stdout.is_empty() && self.stderr.is_empty() => {
                     self.vm.kill().context("cannot stop the monitor")?;
+                    if self.results.len() < self.options.programs {
+                        return Err(end::gave_up(&self.current.messages));
+                    }
                     return Ok(self.outcome(None));
                 }
                 State::PoweredOff => {}
