@@ -284,7 +284,11 @@ const _: () = assert!(size_of::<IoVec>() == size_of::<linux_raw_sys::general::io
 ///
 /// # Errors
 /// EINVAL for more than [`IOV_MAX`] elements or a length that is negative as an `ssize_t`; EFAULT.
-pub(crate) fn read_iovecs(mm: &AddressSpace, array: UserPtr<IoVec>, count: usize) -> Result<Vec<UserSlice>, Errno> {
+pub(crate) fn read_iovecs(
+    mm: &AddressSpace,
+    array: UserPtr<IoVec>,
+    count: usize,
+) -> Result<Vec<UserSlice>, Errno> {
     if count > IOV_MAX {
         return err!(EINVAL);
     }

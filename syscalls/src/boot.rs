@@ -72,7 +72,8 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
 
     let namespace = mounts::mount_all()?;
     NAMESPACE.call_once(|| namespace.clone());
-    let shared_memory = husk_fs::MemFs::tmpfs(mounts::anonymous_device(), mounts::clock(), mounts::tmpfs_limits());
+    let shared_memory =
+        husk_fs::MemFs::tmpfs(mounts::anonymous_device(), mounts::clock(), mounts::tmpfs_limits());
     crate::file::init(&namespace, shared_memory);
     let mut last = 0;
     for (index, program) in (0..).zip(&config.programs) {
@@ -105,7 +106,9 @@ fn configuration(info: &BootInfo) -> Result<BootConfig, String> {
     )?;
     BootConfig::decode(module).map_err(|error| {
         String::from(match error {
-            BadBootConfig::Magic => "the boot module does not start with HUSKCFG1: it was not made by this version of husk",
+            BadBootConfig::Magic => {
+                "the boot module does not start with HUSKCFG1: it was not made by this version of husk"
+            }
             BadBootConfig::Encoding => "the boot module is damaged or truncated",
         })
     })
@@ -119,7 +122,8 @@ struct Started {
 }
 
 fn start_program(program: &Program, stdio: &Stdio, namespace: &Arc<Namespace>) -> Result<Started, ExecError> {
-    let failed = |what: &str, errno: Errno| ExecError { errno, message: format!("{what}: {}", errno.message()) };
+    let failed =
+        |what: &str, errno: Errno| ExecError { errno, message: format!("{what}: {}", errno.message()) };
     let root = namespace.root();
     let credentials = Credentials::new(program.uid, program.gid);
     let mut limits = Limits::initial(frame::stats().total as u64);
@@ -128,8 +132,9 @@ fn start_program(program: &Program, stdio: &Stdio, namespace: &Arc<Namespace>) -
     }
     let mut walk =
         WalkContext { root: root.clone(), cwd: root.clone(), credentials: Arc::new(credentials.for_files()) };
-    walk.cwd = working_directory(&walk, &program.cwd)
-        .map_err(|errno| failed(&format!("the working directory {}", String::from_utf8_lossy(&program.cwd)), errno))?;
+    walk.cwd = working_directory(&walk, &program.cwd).map_err(|errno| {
+        failed(&format!("the working directory {}", String::from_utf8_lossy(&program.cwd)), errno)
+    })?;
     let start = exec::start(ProgramStart {
         path: &program.path,
         argv: program.argv.iter().map(Vec::as_slice).collect(),
@@ -169,7 +174,9 @@ fn working_directory(walk: &WalkContext, path: &[u8]) -> Result<Location, Errno>
 fn wait_for(started: Started, timeout_ms: u64) -> ExitStatus {
     let Started { process, task, context } = started;
     if run::start(task, context).is_err() {
-        control::send(&Event::Message(String::from("out of guest memory: no room for the program's kernel stack; use a larger -m")));
+        control::send(&Event::Message(String::from(
+            "out of guest memory: no room for the program's kernel stack; use a larger -m",
+        )));
         return ExitStatus::Signaled(signal::Signal::SIGKILL.number());
     }
     let ended = || process.ended();

@@ -127,7 +127,9 @@ impl Control {
                     Ok(Some(request)) => self.handle(request),
                     Ok(None) => break,
                     Err(_) => {
-                        log::error!("the tool sent a damaged message on the control port: no longer reading it");
+                        log::error!(
+                            "the tool sent a damaged message on the control port: no longer reading it"
+                        );
                         return;
                     }
                 }

@@ -57,7 +57,9 @@ fn reason(info: &SigInfo) -> String {
     match (&info.fields, what) {
         (_, "") => String::new(),
         (SigFields::Fault { addr }, what) => format!(": {what} at {addr:#x}"),
-        (SigFields::Sender { pid, .. }, what) if info.code != code::SI_KERNEL => format!(": {what}, pid {pid}"),
+        (SigFields::Sender { pid, .. }, what) if info.code != code::SI_KERNEL => {
+            format!(": {what}, pid {pid}")
+        }
         (_, what) => format!(": {what}"),
     }
 }

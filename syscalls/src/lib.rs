@@ -48,6 +48,8 @@ mod stdio;
 mod sysfs;
 pub mod table;
 mod task;
+#[cfg(test)]
+mod test_support;
 mod time;
 mod trace;
 mod tty;

@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use husk_abi::Timespec;
 use husk_fs::{
-    Clock, Credentials, DeviceNumber, Ext4, FileSystem, Limits, Location, LookupFlags, MemFs, MountFlags, Namespace,
-    NewKind, WalkContext,
+    Clock, Credentials, DeviceNumber, Ext4, FileSystem, Limits, Location, LookupFlags, MemFs, MountFlags,
+    Namespace, NewKind, WalkContext,
 };
 use husk_machine::{devices, frame, time};
 
@@ -44,9 +44,12 @@ pub(crate) fn tmpfs_limits() -> Limits {
 pub(super) fn mount_all() -> Result<Arc<Namespace>, String> {
     /// virtio-blk's first disk as Linux numbers it.
     const VDA: DeviceNumber = DeviceNumber::new(254, 0);
-    let disk = devices::blocks().into_iter().next().ok_or("there is no disk with the root filesystem (virtio-blk)")?;
-    let lower =
-        Ext4::open(disk).map_err(|error| format!("the root disk cannot be mounted as ext4: {}", error.message()))?;
+    let disk = devices::blocks()
+        .into_iter()
+        .next()
+        .ok_or("there is no disk with the root filesystem (virtio-blk)")?;
+    let lower = Ext4::open(disk)
+        .map_err(|error| format!("the root disk cannot be mounted as ext4: {}", error.message()))?;
     let memory = (frame::stats().total) as u64;
     let root = MemFs::over(lower, VDA, clock(), Limits { pages: memory, inodes: u64::MAX })
         .map_err(|error| format!("the root filesystem cannot be read: {}", error.message()))?;
@@ -89,7 +92,13 @@ impl Tree {
         Ok(empty)
     }
 
-    fn mount(&self, fs: Arc<dyn FileSystem>, source: &[u8], path: &[u8], flags: MountFlags) -> Result<(), String> {
+    fn mount(
+        &self,
+        fs: Arc<dyn FileSystem>,
+        source: &[u8],
+        path: &[u8],
+        flags: MountFlags,
+    ) -> Result<(), String> {
         let failed = |error: husk_abi::Errno| {
             format!("{} cannot be mounted: {}", String::from_utf8_lossy(path), error.message())
         };

@@ -20,14 +20,20 @@ const ARCH_REQ_XCOMP_PERM: u32 = 0x1023;
 const XTILE_DATA: u64 = 18;
 
 /// arch_prctl(2).
-pub(crate) fn arch_prctl(task: &Task, context: &mut UserContext, option: u32, value: u64) -> Result<u64, Errno> {
+pub(crate) fn arch_prctl(
+    task: &Task,
+    context: &mut UserContext,
+    option: u32,
+    value: u64,
+) -> Result<u64, Errno> {
     let out = UserPtr::<u64>::new(value);
     match option {
         ARCH_SET_FS | ARCH_SET_GS => {
             if value >= USER_END {
                 return err!(EPERM);
             }
-            let base = if option == ARCH_SET_FS { &mut context.regs.fs_base } else { &mut context.regs.gs_base };
+            let base =
+                if option == ARCH_SET_FS { &mut context.regs.fs_base } else { &mut context.regs.gs_base };
             *base = value;
         }
         ARCH_GET_FS => out.write(task.mm(), &context.regs.fs_base)?,

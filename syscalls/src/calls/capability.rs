@@ -86,7 +86,8 @@ pub(crate) fn capset(task: &Task, header: UserPtr<Header>, data: UserPtr<Data>) 
     }
     let parts = data.read_array(task.mm(), count)?;
     let whole = |get: fn(&Data) -> u32| {
-        parts.iter().enumerate().map(|(index, part)| u64::from(get(part)) << (32 * index)).sum::<u64>() & CAP_ALL
+        parts.iter().enumerate().map(|(index, part)| u64::from(get(part)) << (32 * index)).sum::<u64>()
+            & CAP_ALL
     };
     let (effective, permitted, inheritable) =
         (whole(|part| part.effective), whole(|part| part.permitted), whole(|part| part.inheritable));
@@ -101,6 +102,12 @@ pub(crate) fn capset(task: &Task, header: UserPtr<Header>, data: UserPtr<Data>) 
         return err!(EPERM);
     }
     let ambient = old.ambient & permitted & inheritable;
-    task.set_credentials(Credentials { effective, permitted, inheritable, ambient, ..Credentials::clone(&old) });
+    task.set_credentials(Credentials {
+        effective,
+        permitted,
+        inheritable,
+        ambient,
+        ..Credentials::clone(&old)
+    });
     Ok(())
 }

@@ -32,12 +32,22 @@ pub(crate) fn getegid(task: &Task) -> Result<u32, Errno> {
 }
 
 /// getresuid(2).
-pub(crate) fn getresuid(task: &Task, real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) -> Result<(), Errno> {
+pub(crate) fn getresuid(
+    task: &Task,
+    real: UserPtr<u32>,
+    effective: UserPtr<u32>,
+    saved: UserPtr<u32>,
+) -> Result<(), Errno> {
     put(task, task.credentials().uid, [real, effective, saved])
 }
 
 /// getresgid(2).
-pub(crate) fn getresgid(task: &Task, real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) -> Result<(), Errno> {
+pub(crate) fn getresgid(
+    task: &Task,
+    real: UserPtr<u32>,
+    effective: UserPtr<u32>,
+    saved: UserPtr<u32>,
+) -> Result<(), Errno> {
     put(task, task.credentials().gid, [real, effective, saved])
 }
 
@@ -111,12 +121,16 @@ fn set_two(ids: &mut Ids, old: Ids, privileged: bool, real: u32, effective: u32)
 
 /// setresuid(2).
 pub(crate) fn setresuid(task: &Task, real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
-    change_uid(task, |old, ids| set_three(ids, old.uid, old.has(Capability::SETUID), [real, effective, saved]))
+    change_uid(task, |old, ids| {
+        set_three(ids, old.uid, old.has(Capability::SETUID), [real, effective, saved])
+    })
 }
 
 /// setresgid(2).
 pub(crate) fn setresgid(task: &Task, real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
-    change_gid(task, |old, ids| set_three(ids, old.gid, old.has(Capability::SETGID), [real, effective, saved]))
+    change_gid(task, |old, ids| {
+        set_three(ids, old.gid, old.has(Capability::SETGID), [real, effective, saved])
+    })
 }
 
 fn set_three(ids: &mut Ids, old: Ids, privileged: bool, wanted: [u32; 3]) -> Result<(), Errno> {
@@ -166,7 +180,10 @@ pub(crate) fn setfsgid(task: &Task, gid: u32) -> Result<u32, Errno> {
     Ok(old.gid.fs)
 }
 
-fn change_uid(task: &Task, change: impl FnOnce(&Credentials, &mut Ids) -> Result<(), Errno>) -> Result<(), Errno> {
+fn change_uid(
+    task: &Task,
+    change: impl FnOnce(&Credentials, &mut Ids) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let old = task.credentials();
     let mut ids = old.uid;
     change(&old, &mut ids)?;
@@ -178,7 +195,10 @@ fn change_uid(task: &Task, change: impl FnOnce(&Credentials, &mut Ids) -> Result
     Ok(())
 }
 
-fn change_gid(task: &Task, change: impl FnOnce(&Credentials, &mut Ids) -> Result<(), Errno>) -> Result<(), Errno> {
+fn change_gid(
+    task: &Task,
+    change: impl FnOnce(&Credentials, &mut Ids) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let old = task.credentials();
     let mut ids = old.gid;
     change(&old, &mut ids)?;

@@ -107,7 +107,12 @@ fn target(pid: Option<i32>, tid: i32) -> Result<Arc<Task>, Errno> {
 }
 
 /// Only the kernel and kill(2) may say that they sent a signal, except to oneself.
-fn queued_info(task: &Task, own: bool, signal: i32, info: UserPtr<RawInfo>) -> Result<Option<SigInfo>, Errno> {
+fn queued_info(
+    task: &Task,
+    own: bool,
+    signal: i32,
+    info: UserPtr<RawInfo>,
+) -> Result<Option<SigInfo>, Errno> {
     let raw = info.read(task.mm())?;
     let signal = Signal::or_none(signal);
     let code = i32::from_le_bytes([raw[8], raw[9], raw[10], raw[11]]);
@@ -118,7 +123,12 @@ fn queued_info(task: &Task, own: bool, signal: i32, info: UserPtr<RawInfo>) -> R
 }
 
 /// rt_sigqueueinfo(2).
-pub(crate) fn rt_sigqueueinfo(task: &Task, pid: i32, signal: i32, info: UserPtr<RawInfo>) -> Result<(), Errno> {
+pub(crate) fn rt_sigqueueinfo(
+    task: &Task,
+    pid: i32,
+    signal: i32,
+    info: UserPtr<RawInfo>,
+) -> Result<(), Errno> {
     let info = queued_info(task, pid == task.process().pid(), signal, info)?;
     let target = pid::process(pid).ok_or(Errno::ESRCH.here())?;
     send_one(task, &target, info)

@@ -255,11 +255,8 @@ pub(crate) fn mlockall(task: &Task, flags: u32) -> Result<(), Errno> {
     {
         return err!(EINVAL);
     }
-    let lock = if flags & sys::MCL_ONFAULT != 0 {
-        VmFlags::LOCKED | VmFlags::LOCKONFAULT
-    } else {
-        VmFlags::LOCKED
-    };
+    let lock =
+        if flags & sys::MCL_ONFAULT != 0 { VmFlags::LOCKED | VmFlags::LOCKONFAULT } else { VmFlags::LOCKED };
     let future = if flags & sys::MCL_FUTURE != 0 { lock } else { VmFlags::empty() };
     let current = (flags & sys::MCL_CURRENT != 0).then_some(lock);
     task.mm().lock_all(current, future, task.has_capability(Capability::IPC_LOCK))

@@ -8,7 +8,14 @@ use husk_abi::{Errno, err};
 use linux_raw_sys::prctl as pr;
 
 /// prctl(2).
-pub(crate) fn prctl(task: &Task, option: u32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) -> Result<u64, Errno> {
+pub(crate) fn prctl(
+    task: &Task,
+    option: u32,
+    arg2: u64,
+    arg3: u64,
+    arg4: u64,
+    arg5: u64,
+) -> Result<u64, Errno> {
     let none_after_2 = arg3 == 0 && arg4 == 0 && arg5 == 0;
     let none = arg2 == 0 && none_after_2;
     match option {

@@ -90,7 +90,8 @@ impl<'a> Elf<'a> {
 
     fn search(&self, kind: u32, address: u64) -> Option<(String, u64)> {
         let count = u64::from(half(&self.header, 60)?).min(MAX_HEADERS);
-        let table = (0..count).filter_map(|index| self.section(index)).find(|section| section.kind == kind)?;
+        let table =
+            (0..count).filter_map(|index| self.section(index)).find(|section| section.kind == kind)?;
         let names = self.section(table.link.into())?;
         let mut best: Option<(u64, u32)> = None;
         let mut chunk = alloc::vec![0; CHUNK * SYMBOL_SIZE];
@@ -103,7 +104,8 @@ impl<'a> Elf<'a> {
                 let (start, size) = (word(symbol, 8)?, word(symbol, 16)?);
                 let function = matches!(symbol[4] & 0xf, STT_FUNC | STT_GNU_IFUNC);
                 let inside = start <= address && (address - start < size || size == 0);
-                if function && half(symbol, 6)? != 0 && inside && best.is_none_or(|(other, _)| start >= other) {
+                if function && half(symbol, 6)? != 0 && inside && best.is_none_or(|(other, _)| start >= other)
+                {
                     best = Some((start, int(symbol, 0)?));
                 }
             }

@@ -56,7 +56,8 @@ impl ProgramFile {
 
     /// Reads and checks the ELF headers. `errno` says what a bad one is in this role.
     pub(super) fn plan(&self, path: &[u8], errno: fn(&ElfError) -> u16) -> Result<Plan, ExecError> {
-        let bad = |error: ElfError| ExecError::new(errno_of(errno(&error)), format!("{}: {error}", shown(path)));
+        let bad =
+            |error: ElfError| ExecError::new(errno_of(errno(&error)), format!("{}: {error}", shown(path)));
         let head = self.head.get(..HEADER_SIZE).unwrap_or(&self.head);
         let table = husk_elf_loader::program_headers_at(head, self.size).map_err(bad)?;
         let bytes = self.read_range(table).map_err(|error| unreadable(path, error))?;

@@ -2,6 +2,8 @@
 
 mod image;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use start::{ProgramStart, start};
 

@@ -5,7 +5,10 @@ use super::{ExecError, shown};
 use crate::calls::rseq;
 use crate::credentials::Credentials;
 use crate::limits::{Limits, Resource};
-use crate::mm::{AddressSpace, Backing, Layout, MapRequest, PAGE, Placement, Prot, Randomness, USER_END, VmFlags, page_down};
+use crate::mm::{
+    AddressSpace, Backing, Layout, MapRequest, PAGE, Placement, Prot, Randomness, USER_END, VmFlags,
+    page_down,
+};
 use crate::signal;
 use alloc::format;
 use alloc::sync::Arc;
@@ -75,7 +78,10 @@ pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
         None => None,
         Some(name) => {
             let loader = ProgramFile::open(walk, &name).map_err(|error| {
-                ExecError::new(error, format!("{}: its interpreter {}: {}", shown(&file_path), shown(&name), error.message()))
+                ExecError::new(
+                    error,
+                    format!("{}: its interpreter {}: {}", shown(&file_path), shown(&name), error.message()),
+                )
             })?;
             let plan = loader.plan(&name, ElfError::interpreter_errno)?;
             Some((loader, plan))
@@ -83,7 +89,9 @@ pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
     };
     let secure = gain_privileges(&mut credentials, &file.location);
 
-    let no_memory = |error: Errno| ExecError::new(error, format!("{}: cannot be mapped: {}", shown(&file_path), error.message()));
+    let no_memory = |error: Errno| {
+        ExecError::new(error, format!("{}: cannot be mapped: {}", shown(&file_path), error.message()))
+    };
     let random = Randomness::draw();
     let stack_limit = limits.get(Resource::STACK).soft;
     let layout = Layout::new(&random, stack_limit);
@@ -93,7 +101,9 @@ pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
     let dynamic = interpreter.is_some();
     let bias = match (plan.kind, dynamic) {
         (Kind::Fixed, _) => 0,
-        (Kind::PositionIndependent, true) => image::aligned_bias(Layout::pie_base(&random, plan.align), &plan),
+        (Kind::PositionIndependent, true) => {
+            image::aligned_bias(Layout::pie_base(&random, plan.align), &plan)
+        }
         (Kind::PositionIndependent, false) => image::bias_among_mappings(&mm, &plan).map_err(no_memory)?,
     };
     image::map(&mm, &file, &plan, bias).map_err(no_memory)?;
@@ -112,13 +122,20 @@ pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
     let mut random_bytes = [0; 16];
     husk_machine::random::fill(&mut random_bytes);
     let auxv = auxiliary_vector(&program, loader.as_ref(), &credentials, secure);
-    let contents = StackContents { argv: &argv_slices(&argv), envp: &envp, execfn: path, random: random_bytes, auxv: &auxv };
+    let contents = StackContents {
+        argv: &argv_slices(&argv),
+        envp: &envp,
+        execfn: path,
+        random: random_bytes,
+        auxv: &auxv,
+    };
     let stack = husk_elf_loader::stack::build(&contents, stack_top, stack_limit)
         .map_err(|error| ExecError::new(image::errno_of(error.errno()), format!("{error}")))?;
     map_stack(&mm, &program.plan, stack.sp, stack_top, stack_limit).map_err(no_memory)?;
     mm.write_foreign(stack.sp, &stack.bytes).map_err(no_memory)?;
     mm.update_layout(|layout| {
-        let moved = |range: core::ops::Range<u64>| range.start.wrapping_add(bias)..range.end.wrapping_add(bias);
+        let moved =
+            |range: core::ops::Range<u64>| range.start.wrapping_add(bias)..range.end.wrapping_add(bias);
         layout.stack_start = stack.sp;
         layout.code = moved(program.plan.code());
         layout.data = moved(program.plan.data());
@@ -166,7 +183,10 @@ fn through_scripts(
         argv = words;
         script = Some(core::mem::replace(&mut current, line.interpreter.to_vec()));
     }
-    Err(ExecError::new(Errno::ELOOP.here(), format!("{}: scripts that run scripts, more than 5 deep", shown(path))))
+    Err(ExecError::new(
+        Errno::ELOOP.here(),
+        format!("{}: scripts that run scripts, more than 5 deep", shown(path)),
+    ))
 }
 
 fn argv_slices(argv: &[Vec<u8>]) -> Vec<&[u8]> {

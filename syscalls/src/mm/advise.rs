@@ -1,8 +1,8 @@
 //! madvise(2), msync(2) and mincore(2).
 
 use super::maps::MAX_MAP_COUNT;
-use super::vma::{Backing, Vma, VmFlags};
-use super::{AddressSpace, Access, FaultError, PAGE, Prot, page_up};
+use super::vma::{Backing, VmFlags, Vma};
+use super::{Access, AddressSpace, FaultError, PAGE, Prot, page_up};
 use alloc::vec::Vec;
 use core::ops::Range;
 use husk_abi::{Errno, err};

@@ -1,6 +1,6 @@
 //! The heap of brk(2).
 
-use super::vma::{Backing, Vma, VmFlags};
+use super::vma::{Backing, VmFlags, Vma};
 use super::{AddressSpace, INFINITY, PAGE, Prot, USER_END, overcommits, page_up};
 use core::sync::atomic::Ordering;
 

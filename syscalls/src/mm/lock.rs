@@ -25,8 +25,12 @@ impl AddressSpace {
             if limit == 0 {
                 return err!(EPERM);
             }
-            let locked: u64 =
-                state.maps.iter().filter(|vma| vma.flags.contains(VmFlags::LOCKED)).map(|vma| vma.len()).sum();
+            let locked: u64 = state
+                .maps
+                .iter()
+                .filter(|vma| vma.flags.contains(VmFlags::LOCKED))
+                .map(|vma| vma.len())
+                .sum();
             let again: u64 = state
                 .maps
                 .overlapping(range.clone())
@@ -51,7 +55,12 @@ impl AddressSpace {
     ///
     /// # Errors
     /// EPERM, ENOMEM by RLIMIT_MEMLOCK.
-    pub(crate) fn lock_all(&self, current: Option<VmFlags>, future: VmFlags, privileged: bool) -> Result<(), Errno> {
+    pub(crate) fn lock_all(
+        &self,
+        current: Option<VmFlags>,
+        future: VmFlags,
+        privileged: bool,
+    ) -> Result<(), Errno> {
         let mut state = self.maps.lock();
         let limit = self.limits.locked.load(Ordering::Relaxed);
         let locks = future.contains(VmFlags::LOCKED) || current.is_some_and(|flags| !flags.is_empty());

@@ -2,8 +2,8 @@
 
 use super::maps::{MAX_MAP_COUNT, Maps};
 use super::shared::SharedMemory;
-use super::vma::{Backing, MappedFile, Vma, VmFlags};
-use super::{AddressSpace, Access, MMAP_MIN_ADDR, PAGE, Prot, USER_END, overcommits, page_down, page_up};
+use super::vma::{Backing, MappedFile, VmFlags, Vma};
+use super::{Access, AddressSpace, MMAP_MIN_ADDR, PAGE, Prot, USER_END, overcommits, page_down, page_up};
 use alloc::sync::Arc;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
@@ -138,9 +138,7 @@ impl AddressSpace {
             Placement::Hint(hint) => {
                 self.free_place(maps, len, hint, MMAP_MIN_ADDR..USER_END).ok_or(Errno::ENOMEM.here())
             }
-            Placement::Low => {
-                self.free_place(maps, len, 0, LOW).ok_or(Errno::ENOMEM.here())
-            }
+            Placement::Low => self.free_place(maps, len, 0, LOW).ok_or(Errno::ENOMEM.here()),
         }
     }
 
@@ -174,7 +172,9 @@ impl AddressSpace {
         while page < range.end {
             let access = {
                 let state = self.maps.lock();
-                let Some(vma) = state.maps.at_or_above(page).filter(|vma| vma.start < range.end) else { return };
+                let Some(vma) = state.maps.at_or_above(page).filter(|vma| vma.start < range.end) else {
+                    return;
+                };
                 page = page.max(vma.start);
                 match () {
                     () if vma.prot.contains(Prot::WRITE) => Access::Write,

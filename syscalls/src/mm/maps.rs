@@ -1,6 +1,6 @@
 //! The mappings of an address space, in order: what they are, not what they do.
 
-use super::{PAGE, STACK_GUARD_GAP, USER_END, Vma, VmFlags};
+use super::{PAGE, STACK_GUARD_GAP, USER_END, VmFlags, Vma};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -99,7 +99,9 @@ impl Maps {
             self.by_start.remove(&vma.end);
             vma.end = end;
         }
-        if let Some((_, before)) = self.by_start.range_mut(..vma.start).next_back().filter(|(_, before)| before.joins(&vma)) {
+        if let Some((_, before)) =
+            self.by_start.range_mut(..vma.start).next_back().filter(|(_, before)| before.joins(&vma))
+        {
             before.end = vma.end;
         } else {
             self.by_start.insert(vma.start, vma);
@@ -138,7 +140,10 @@ impl Maps {
     }
 
     fn split(&mut self, addr: u64) {
-        let Some((_, vma)) = self.by_start.range_mut(..addr).next_back().filter(|(_, vma)| addr < vma.end) else { return };
+        let Some((_, vma)) = self.by_start.range_mut(..addr).next_back().filter(|(_, vma)| addr < vma.end)
+        else {
+            return;
+        };
         let upper = vma.part(addr, vma.end);
         vma.end = addr;
         self.by_start.insert(addr, upper);

@@ -16,7 +16,7 @@ mod remap;
 mod report;
 mod shared;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod truncate;
 mod unmap;
 mod vma;

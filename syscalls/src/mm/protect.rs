@@ -33,8 +33,11 @@ impl AddressSpace {
             start = vma.start;
         }
         // Linux goes from mapping to mapping and stops at the first it cannot change.
-        let parts: Vec<_> =
-            state.maps.overlapping(start..end).map(|vma| (vma.start.max(start)..vma.end.min(end), vma.clone())).collect();
+        let parts: Vec<_> = state
+            .maps
+            .overlapping(start..end)
+            .map(|vma| (vma.start.max(start)..vma.end.min(end), vma.clone()))
+            .collect();
         let mut at = start;
         for (range, vma) in parts {
             if range.start != at {

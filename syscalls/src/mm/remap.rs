@@ -1,7 +1,7 @@
 //! mremap(2).
 
 use super::maps::MAX_MAP_COUNT;
-use super::vma::{Backing, Vma, VmFlags};
+use super::vma::{Backing, VmFlags, Vma};
 use super::{AddressSpace, MMAP_MIN_ADDR, PAGE, Prot, State, USER_END, overcommits, page_up};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -81,7 +81,11 @@ impl AddressSpace {
             }
             let end = addr + old_len;
             let grown = end..addr + new_len;
-            if old_len != 0 && end == vma.end && grown.end <= USER_END && state.maps.is_free_with_gap(grown.clone()) {
+            if old_len != 0
+                && end == vma.end
+                && grown.end <= USER_END
+                && state.maps.is_free_with_gap(grown.clone())
+            {
                 let tail = vma.part(vma.start, vma.end);
                 state.maps.insert(Vma {
                     start: grown.start,
@@ -102,7 +106,8 @@ impl AddressSpace {
             Some(to) => to,
             None => {
                 let hint = if keep_old { request.fixed.unwrap_or(0) } else { 0 };
-                self.free_place(&state.maps, new_len, hint, MMAP_MIN_ADDR..USER_END).ok_or(Errno::ENOMEM.here())?
+                self.free_place(&state.maps, new_len, hint, MMAP_MIN_ADDR..USER_END)
+                    .ok_or(Errno::ENOMEM.here())?
             }
         };
         self.move_mapping(state, &vma, addr, old_len, to..to + new_len, keep_old, removed)?;

@@ -82,7 +82,9 @@ impl AddressSpace {
                 Backing::Anonymous if vma.start < heap.end && heap.start < vma.end => {
                     (0, 0, 0, VmaName::Special("[heap]"))
                 }
-                Backing::Anonymous if (vma.start..vma.end).contains(&stack) => (0, 0, 0, VmaName::Special("[stack]")),
+                Backing::Anonymous if (vma.start..vma.end).contains(&stack) => {
+                    (0, 0, 0, VmaName::Special("[stack]"))
+                }
                 Backing::Anonymous => (0, 0, 0, VmaName::None),
                 Backing::Shared { memory, offset } => {
                     (*offset, 1, memory.ino(), VmaName::Special("/dev/zero (deleted)"))
@@ -93,7 +95,16 @@ impl AddressSpace {
                     (*offset, metadata.dev.encode(), metadata.ino, name)
                 }
             };
-            VmaInfo { start: vma.start, end: vma.end, prot: vma.prot, flags: vma.flags, offset, dev, ino, name }
+            VmaInfo {
+                start: vma.start,
+                end: vma.end,
+                prot: vma.prot,
+                flags: vma.flags,
+                offset,
+                dev,
+                ino,
+                name,
+            }
         };
         state.maps.iter().map(info).collect()
     }

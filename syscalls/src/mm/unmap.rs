@@ -23,12 +23,17 @@ impl AddressSpace {
     }
 
     /// Removes mappings and pages of a range; the caller drops what is returned without the lock.
-    pub(super) fn unmap_locked(&self, state: &mut State, range: Range<u64>) -> Result<Vec<super::Vma>, Errno> {
+    pub(super) fn unmap_locked(
+        &self,
+        state: &mut State,
+        range: Range<u64>,
+    ) -> Result<Vec<super::Vma>, Errno> {
         if state.maps.is_free(range.clone()) {
             return Ok(Vec::new());
         }
         // Only a hole in the middle of a mapping makes one more.
-        let inside = state.maps.at(range.start).is_some_and(|vma| vma.start < range.start && range.end < vma.end);
+        let inside =
+            state.maps.at(range.start).is_some_and(|vma| vma.start < range.start && range.end < vma.end);
         if inside && state.maps.count() >= MAX_MAP_COUNT {
             return err!(ENOMEM);
         }

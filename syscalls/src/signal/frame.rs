@@ -286,7 +286,8 @@ fn restore_fp(mm: &AddressSpace, context: &mut UserContext, addr: u64) -> Result
     let mut bytes = alloc::vec![0; len];
     let (legacy, extended) = bytes.split_at_mut(FXSAVE_SIZE.min(len));
     mm.copy_in(legacy, addr)?;
-    let software = SoftwareBytes::read_from_bytes(&legacy[SW_BYTES_OFFSET..]).map_err(|_| Errno::EFAULT.here())?;
+    let software =
+        SoftwareBytes::read_from_bytes(&legacy[SW_BYTES_OFFSET..]).map_err(|_| Errno::EFAULT.here())?;
     let size = software.state_size as usize;
     let whole = software.magic1 == FP_XSTATE_MAGIC1
         && (FXSAVE_SIZE + 64..=len).contains(&size)

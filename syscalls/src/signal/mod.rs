@@ -9,6 +9,8 @@ mod number;
 mod pending;
 mod send;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use handlers::{SigAction, SignalHandlers};
 pub(crate) use info::{SIGINFO_SIZE, SigFields, SigInfo, code};

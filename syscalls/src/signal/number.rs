@@ -153,9 +153,8 @@ impl SigSet {
             | Signal::SIGSYS.bit(),
     );
     /// Those that stop a process.
-    pub(crate) const STOP: Self = Self(
-        Signal::SIGSTOP.bit() | Signal::SIGTSTP.bit() | Signal::SIGTTIN.bit() | Signal::SIGTTOU.bit(),
-    );
+    pub(crate) const STOP: Self =
+        Self(Signal::SIGSTOP.bit() | Signal::SIGTSTP.bit() | Signal::SIGTTIN.bit() | Signal::SIGTTOU.bit());
 
     /// From a bit mask, bit 0 for signal 1.
     pub(crate) const fn from_bits(bits: u64) -> Self {

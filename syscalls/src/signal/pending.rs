@@ -67,7 +67,9 @@ mod tests {
     use super::*;
 
     fn taken(pending: &mut Pending) -> Vec<(u8, i32)> {
-        core::iter::from_fn(|| pending.take(!SigSet::EMPTY)).map(|info| (info.signal.number(), info.code)).collect()
+        core::iter::from_fn(|| pending.take(!SigSet::EMPTY))
+            .map(|info| (info.signal.number(), info.code))
+            .collect()
     }
 
     fn info(number: i32, code: i32) -> SigInfo {

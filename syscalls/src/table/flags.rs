@@ -137,11 +137,8 @@ pub(super) const AT: &[Name] = &[
 ];
 
 /// access(2).
-pub(super) const ACCESS: &[Name] = &[
-    (sys::R_OK as u64, "R_OK"),
-    (sys::W_OK as u64, "W_OK"),
-    (sys::X_OK as u64, "X_OK"),
-];
+pub(super) const ACCESS: &[Name] =
+    &[(sys::R_OK as u64, "R_OK"), (sys::W_OK as u64, "W_OK"), (sys::X_OK as u64, "X_OK")];
 
 /// fcntl(2).
 pub(super) const FCNTL: &[Name] = &[
@@ -236,9 +233,7 @@ pub(super) const MSYNC: &[Name] = &[
 ];
 
 /// Timers and sleeps.
-pub(super) const TIMER: &[Name] = &[
-    (sys::TIMER_ABSTIME as u64, "TIMER_ABSTIME"),
-];
+pub(super) const TIMER: &[Name] = &[(sys::TIMER_ABSTIME as u64, "TIMER_ABSTIME")];
 
 /// clone(2).
 pub(super) const CLONE: &[Name] = &[

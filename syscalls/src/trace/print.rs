@@ -35,11 +35,18 @@ pub(super) fn writes_arguments(entry: &Entry) -> bool {
 }
 
 /// `name(argument, …)`. What the call writes is shown only with its result.
-pub(super) fn call(mm: &AddressSpace, entry: &Entry, args: &[u64; 6], result: Option<&Result<u64, Errno>>) -> String {
+pub(super) fn call(
+    mm: &AddressSpace,
+    entry: &Entry,
+    args: &[u64; 6],
+    result: Option<&Result<u64, Errno>>,
+) -> String {
     let mut text = format!("{}(", entry.name);
     // open(2) has a mode only if it makes a file.
     let count = match entry.formats {
-        [.., Format::Flags(_), Format::Mode] if args[entry.formats.len() - 2] & u64::from(sys::O_CREAT) == 0 => {
+        [.., Format::Flags(_), Format::Mode]
+            if args[entry.formats.len() - 2] & u64::from(sys::O_CREAT) == 0 =>
+        {
             entry.formats.len() - 1
         }
         formats => formats.len(),
@@ -101,7 +108,11 @@ fn argument(
         Format::Rlimit => rlimit(text, mm, value),
         Format::RlimitOut if done.is_some() => rlimit(text, mm, value),
         Format::TimespecOut | Format::StatOut | Format::IntPairOut | Format::RlimitOut => {
-            if value == 0 { write!(text, "NULL") } else { write!(text, "{value:#x}") }
+            if value == 0 {
+                write!(text, "NULL")
+            } else {
+                write!(text, "{value:#x}")
+            }
         }
         Format::Flags(names) => {
             flags(text, value & 0xffff_ffff, names);
@@ -311,7 +322,9 @@ fn sig_action(text: &mut String, mm: &AddressSpace, addr: u64) -> core::fmt::Res
 pub(super) fn result(entry: Option<&Entry>, result: &Result<u64, Errno>) -> String {
     match result {
         Ok(value) => match entry.map(|entry| entry.number) {
-            Some(sys::__NR_mmap | sys::__NR_brk | sys::__NR_mremap | sys::__NR_shmat) => format!("{value:#x}"),
+            Some(sys::__NR_mmap | sys::__NR_brk | sys::__NR_mremap | sys::__NR_shmat) => {
+                format!("{value:#x}")
+            }
             _ => format!("{}", *value as i64),
         },
         Err(errno) if errno.code() >= 512 => format!("? {errno}"),
