@@ -27,6 +27,11 @@ pub(crate) trait File: Any + Send + Sync {
         false
     }
 
+    /// Whether lseek(2) of it succeeds and does nothing, though it has no positions (Linux's `noop_llseek`).
+    fn ignores_seeks(&self) -> bool {
+        false
+    }
+
     /// Whether epoll(7) takes it.
     fn is_pollable(&self) -> bool {
         true

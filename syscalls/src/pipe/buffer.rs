@@ -66,24 +66,26 @@ impl PipeBuffer {
     /// Moves bytes out until the sink is full or nothing is left.
     ///
     /// # Errors
-    /// EFAULT if the first byte could not be stored.
+    /// EFAULT if what is in the first page could not be stored.
     pub(crate) fn read(&mut self, sink: &mut dyn Sink) -> Result<usize, Errno> {
         let mut done = 0;
         while sink.remaining() > 0 {
             let Some(segment) = self.segments.front_mut() else { break };
             let wanted = (segment.end - segment.start).min(sink.remaining());
-            let count = match sink.push_frame(&segment.frame, segment.start, wanted) {
-                Ok(count) => count,
-                Err(_) if done > 0 => break,
+            match sink.push_frame(&segment.frame, segment.start, wanted) {
+                Ok(count) if count == wanted => {}
+                // As on Linux, bytes that reached the program just before a bad address stay in the pipe.
+                _ if done > 0 => break,
+                Ok(_) => return err!(EFAULT),
                 Err(error) => return Err(error),
-            };
-            done += count;
-            segment.start += count;
+            }
+            done += wanted;
+            segment.start += wanted;
             let packet = segment.packet;
-            if segment.start == segment.end || (packet && count == wanted) {
+            if segment.start == segment.end || packet {
                 self.segments.pop_front();
             }
-            if packet || count < wanted {
+            if packet {
                 break;
             }
         }
@@ -93,7 +95,7 @@ impl PipeBuffer {
     /// Takes bytes in while there is room.
     ///
     /// # Errors
-    /// EAGAIN if there is no room at all; EFAULT if the first byte could not be read; ENOMEM.
+    /// EAGAIN if there is no room at all; EFAULT if the first page could not be read; ENOMEM.
     pub(crate) fn write(&mut self, source: &mut dyn Source, packets: bool) -> Result<usize, Errno> {
         let mut done = 0;
         let tail = source.remaining() % PAGE_SIZE;
@@ -104,24 +106,18 @@ impl PipeBuffer {
             && last.end + tail <= PAGE_SIZE
             && last.frame.ref_count() == 1
         {
-            let count = source.pull_to_frame(&last.frame, last.end, tail)?;
-            last.end += count;
-            done = count;
-            if count < tail {
-                return Ok(done);
+            if source.pull_to_frame(&last.frame, last.end, tail)? < tail {
+                return err!(EFAULT);
             }
+            last.end += tail;
+            done = tail;
         }
         while source.remaining() > 0 {
             if self.is_full() {
                 return if done > 0 { Ok(done) } else { err!(EAGAIN) };
             }
             match self.write_page(source, packets) {
-                Ok((count, all)) => {
-                    done += count;
-                    if !all {
-                        break;
-                    }
-                }
+                Ok(count) => done += count,
                 Err(_) if done > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -129,14 +125,14 @@ impl PipeBuffer {
         Ok(done)
     }
 
-    fn write_page(&mut self, source: &mut dyn Source, packet: bool) -> Result<(usize, bool), Errno> {
+    fn write_page(&mut self, source: &mut dyn Source, packet: bool) -> Result<usize, Errno> {
         let frame = Frame::alloc().map_err(|_| Errno::ENOMEM.here())?;
         let wanted = source.remaining().min(PAGE_SIZE);
-        let count = source.pull_to_frame(&frame, 0, wanted)?;
-        if count > 0 {
-            self.segments.push_back(Segment { frame, start: 0, end: count, packet });
+        if source.pull_to_frame(&frame, 0, wanted)? < wanted {
+            return err!(EFAULT);
         }
-        Ok((count, count == wanted))
+        self.segments.push_back(Segment { frame, start: 0, end: wanted, packet });
+        Ok(wanted)
     }
 }
 

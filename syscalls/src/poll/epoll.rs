@@ -267,6 +267,10 @@ impl File for Epoll {
         anon::shared_metadata()
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> Vec<u8> {
         b"anon_inode:[eventpoll]".to_vec()
     }

@@ -29,6 +29,10 @@ impl File for EventFd {
         anon::shared_metadata()
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> Vec<u8> {
         b"anon_inode:[eventfd]".to_vec()
     }

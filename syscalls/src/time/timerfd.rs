@@ -83,6 +83,10 @@ impl File for TimerFd {
         anon::shared_metadata()
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> Vec<u8> {
         b"anon_inode:[timerfd]".to_vec()
     }

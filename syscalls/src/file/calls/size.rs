@@ -7,7 +7,7 @@ use crate::file::memfd;
 use crate::mm::forget_file_pages;
 use crate::task::Task;
 use husk_abi::{Errno, err};
-use husk_fs::{FallocateMode, FileKind, LookupFlags, OpenFlags, ops};
+use husk_fs::{FallocateMode, FileKind, LookupFlags, ops};
 
 /// truncate(2).
 pub(crate) fn truncate(task: &Task, path: UserCStr, size: i64) -> Result<(), Errno> {
@@ -69,9 +69,6 @@ pub(crate) fn fallocate(task: &Task, fd: Fd, mode: u32, offset: i64, len: i64) -
     }
     if !description.flags().writes() {
         return err!(EBADF);
-    }
-    if description.flags().contains(OpenFlags::APPEND) && !(mode - FallocateMode::KEEP_SIZE).is_empty() {
-        return err!(EPERM);
     }
     match description.kind() {
         FileKind::Regular => {}
