@@ -20,6 +20,8 @@ use std::time::{Duration, Instant, SystemTime};
 const BOOT_ALLOWANCE: Duration = Duration::from_secs(30);
 
 /// Run a program as a virtual machine.
+///
+/// The changes that it makes to files live in memory and are gone when it ends.
 #[derive(Args, Debug)]
 pub(crate) struct RunOptions {
     /// The kind of machine.

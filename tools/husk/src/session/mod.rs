@@ -1,7 +1,9 @@
 //! A machine at work: bytes between the program and the command's own descriptors, signals, the terminal, and how it ended.
 
 mod buffers;
+mod captured;
 mod end;
+mod ready;
 mod report;
 mod signals;
 mod stdio;
@@ -13,8 +15,10 @@ pub use stdio::detect as detect_stdio;
 use crate::monitor::Vm;
 use anyhow::{Context, Result};
 use buffers::{Outgoing, Read, Tail, read};
+use captured::Captured;
 use husk_abi::boot::{Stdio, StdioKind};
 use husk_abi::control::{Decoder, Event, Request, encode};
+use ready::Ready;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCONT, SIGINT, SIGPIPE, SIGWINCH};
 use signals::Signals;
@@ -108,34 +112,6 @@ pub fn run(vm: Vm, options: Options) -> Result<Outcome> {
     session.run()
 }
 
-/// Output since the last program ended, with the place in the whole output where it begins.
-#[derive(Default)]
-struct Captured {
-    stdout: Vec<u8>,
-    stdout_start: u64,
-    stderr: Vec<u8>,
-    stderr_start: u64,
-    messages: Vec<String>,
-}
-
-impl Captured {
-    /// Takes what belongs to a program that ended here; what comes after is the next one's.
-    fn up_to(&mut self, stdout_end: u64, stderr_end: u64) -> Self {
-        let take = |bytes: &mut Vec<u8>, start: &mut u64, end: u64| {
-            let own = usize::try_from(end.saturating_sub(*start)).unwrap_or(usize::MAX).min(bytes.len());
-            *start += own as u64;
-            let rest = bytes.split_off(own);
-            std::mem::replace(bytes, rest)
-        };
-        Self {
-            stdout: take(&mut self.stdout, &mut self.stdout_start, stdout_end),
-            stderr: take(&mut self.stderr, &mut self.stderr_start, stderr_end),
-            messages: std::mem::take(&mut self.messages),
-            ..Self::default()
-        }
-    }
-}
-
 struct Session {
     vm: Vm,
     options: Options,
@@ -164,22 +140,6 @@ struct Session {
     /// When to end the machine, and with which code.
     deadline: Option<(Instant, u8)>,
     state: State,
-}
-
-/// What was found ready.
-#[derive(Default)]
-struct Ready {
-    ended: bool,
-    stdio: bool,
-    stderr: bool,
-    control: bool,
-    serial: bool,
-    monitor: bool,
-    stdin: bool,
-    to_stdio: bool,
-    to_control: bool,
-    to_stdout: bool,
-    to_stderr: bool,
 }
 
 impl Session {
@@ -256,73 +216,6 @@ impl Session {
         let first_failure =
             self.results.iter().map(|result| result.status.exit_code()).find(|code| *code != 0);
         Outcome { code: code.or(first_failure).unwrap_or(0), results: self.results, boot: self.boot }
-    }
-
-    /// Waits until something can be done.
-    fn wait(&self, wake: Option<Instant>) -> Result<Ready> {
-        let timeout = wake.map(|wake| {
-            let left = wake.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
-        });
-        let flags = |wanted: bool, flag: PollFlags| if wanted { flag } else { PollFlags::empty() };
-        let running = self.state == State::Running;
-        let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-        let ports = &self.vm.ports;
-        let held = self.holds_keys();
-        let reads_stdin =
-            running && self.reading_stdin && if held { !self.stdin.is_full() } else { self.stdin.is_empty() };
-        let wanted = [
-            (self.vm.ended.as_fd(), flags(running, PollFlags::IN)),
-            (
-                ports.stdio.as_fd(),
-                flags(running && !self.stdout.is_full(), PollFlags::IN)
-                    | flags(running && !self.stdin.is_empty() && !held, PollFlags::OUT),
-            ),
-            (ports.stderr.as_fd(), flags(running && !self.stderr.is_full(), PollFlags::IN)),
-            (
-                ports.control.as_fd(),
-                flags(running && !self.stderr.is_full(), PollFlags::IN)
-                    | flags(running && !self.control.is_empty(), PollFlags::OUT),
-            ),
-            (ports.serial.as_fd(), flags(self.serial_open, PollFlags::IN)),
-            (ports.monitor.as_fd(), flags(self.monitor_open, PollFlags::IN)),
-            (stdin.as_fd(), flags(reads_stdin, PollFlags::IN)),
-            (stdout.as_fd(), flags(!self.stdout.is_empty(), PollFlags::OUT)),
-            (stderr.as_fd(), flags(!self.stderr.is_empty(), PollFlags::OUT)),
-        ];
-        // A descriptor that nothing is wanted of is left out: poll(2) would report its hang-up again and again.
-        let mut index = [None; 9];
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(16);
-        for (at, (fd, flags)) in wanted.into_iter().enumerate() {
-            if !flags.is_empty() {
-                index[at] = Some(fds.len());
-                fds.push(PollFd::from_borrowed_fd(fd, flags));
-            }
-        }
-        fds.extend(self.signals.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(Ready::default()),
-            Err(error) => return Err(error).context("cannot wait for the machine"),
-        }
-        let is = |at: usize, flag: PollFlags| {
-            index[at].is_some_and(|place: usize| {
-                fds[place].revents().intersects(flag | PollFlags::HUP | PollFlags::ERR)
-            })
-        };
-        Ok(Ready {
-            ended: is(0, PollFlags::IN),
-            stdio: is(1, PollFlags::IN),
-            to_stdio: is(1, PollFlags::OUT),
-            stderr: is(2, PollFlags::IN),
-            control: is(3, PollFlags::IN),
-            to_control: is(3, PollFlags::OUT),
-            serial: is(4, PollFlags::IN),
-            monitor: is(5, PollFlags::IN),
-            stdin: is(6, PollFlags::IN),
-            to_stdout: is(7, PollFlags::OUT),
-            to_stderr: is(8, PollFlags::OUT),
-        })
     }
 
     fn move_bytes(&mut self, ready: &Ready) -> Result<()> {
