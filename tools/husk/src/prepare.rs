@@ -240,7 +240,8 @@ fn locate(bundle: &Bundle, program: &OsStr, search: &OsStr, base: &Path) -> Resu
         return Err(missing("the program's name is empty".into()));
     }
     if program.as_bytes().contains(&b'/') {
-        let path = base.join(program);
+        // Without `.` in it.
+        let path: PathBuf = base.join(program).components().collect();
         return match bundle.look(&path) {
             Located::Missing if path.is_dir() => Ok(path),
             Located::Missing => match path.symlink_metadata() {
