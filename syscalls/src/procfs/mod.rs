@@ -7,6 +7,7 @@ mod mounts;
 mod process;
 mod status;
 mod sys;
+mod sysrq;
 mod system;
 
 use crate::boot::mounts::{anonymous_device, clock};
@@ -39,6 +40,7 @@ fn fixed() -> StaticDir {
         .with_file("stat", || Ok(system::stat()))
         .with_file("swaps", || Ok(system::swaps()))
         .with_dir("sys", sys::directory())
+        .with("sysrq-trigger", PseudoNode::File(Arc::new(sysrq::Trigger)))
         .with_file("uptime", || Ok(system::uptime()))
         .with_file("version", || Ok(system::version()))
         .with_file("vmstat", || Ok(system::vmstat()))
