@@ -22,6 +22,11 @@ impl FsState {
         Self { places: SpinLock::new(Places { root, cwd }), umask: AtomicU32::new(0o022) }
     }
 
+    /// A copy that changes on its own.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { places: SpinLock::new(self.places.lock().clone()), umask: AtomicU32::new(self.umask()) }
+    }
+
     /// The root directory.
     pub(crate) fn root(&self) -> Location {
         self.places.lock().root.clone()

@@ -35,6 +35,7 @@ mod dispatch;
 mod exec;
 mod file;
 mod fs_state;
+mod futex;
 mod limits;
 mod mm;
 mod pid;

@@ -74,6 +74,11 @@ pub(crate) fn processes() -> Vec<Arc<Process>> {
     REGISTRY.lock().used.values().filter_map(Weak::upgrade).collect()
 }
 
+/// The most threads there may be (`kernel.threads-max`): as many as would fill an eighth of memory with Linux's kernel stacks.
+pub(crate) fn threads_max() -> u64 {
+    (husk_machine::frame::stats().total as u64 / 32).clamp(20, PID_MAX as u64)
+}
+
 /// The most recently given number, for /proc/loadavg.
 pub(crate) fn last() -> i32 {
     REGISTRY.lock().last

@@ -18,7 +18,8 @@ pub(crate) struct Process {
     parent: AtomicI32,
     group: AtomicI32,
     session: AtomicI32,
-    threads: SpinLock<Vec<Weak<Task>>>,
+    /// By their ids, the oldest first.
+    threads: SpinLock<Vec<(i32, Weak<Task>)>>,
     mm: Arc<AddressSpace>,
     /// Handlers of signals; shared with another process by CLONE_SIGHAND alone.
     pub(crate) handlers: Arc<SignalHandlers>,
@@ -49,6 +50,8 @@ pub(crate) struct Process {
     pub(crate) thp_disabled: AtomicBool,
     /// Stopped by SIGSTOP.
     pub(crate) stopped: AtomicBool,
+    /// How the first thread ended: the status of the process, if nothing else decides it.
+    pub(crate) leader_status: SpinLock<Option<ExitStatus>>,
     ending: SpinLock<Option<ExitStatus>>,
     ended: SpinLock<Option<ExitStatus>>,
     pub(crate) ended_queue: WaitQueue,
@@ -122,6 +125,7 @@ impl Process {
             membarrier: AtomicU32::new(0),
             thp_disabled: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            leader_status: SpinLock::new(None),
             ending: SpinLock::new(None),
             ended: SpinLock::new(None),
             ended_queue: WaitQueue::new(),
@@ -168,22 +172,30 @@ impl Process {
 
     /// Its threads that have not ended, the oldest first.
     pub(crate) fn threads(&self) -> Vec<Arc<Task>> {
-        self.threads.lock().iter().filter_map(Weak::upgrade).collect()
+        self.threads.lock().iter().filter_map(|(_, task)| task.upgrade()).collect()
+    }
+
+    /// How many these are.
+    pub(crate) fn thread_count(&self) -> usize {
+        self.threads.lock().len()
     }
 
     /// The thread with this id.
     pub(crate) fn thread(&self, tid: i32) -> Option<Arc<Task>> {
-        self.threads().into_iter().find(|task| task.tid() == tid)
+        // Not all of them: the last reference to one must not be dropped under the lock.
+        self.threads.lock().iter().find(|(other, _)| *other == tid)?.1.upgrade()
     }
 
     pub(crate) fn add_thread(&self, task: &Arc<Task>) {
-        self.threads.lock().push(Arc::downgrade(task));
+        self.threads.lock().push((task.tid(), Arc::downgrade(task)));
     }
 
-    /// Takes a thread off the list; true if it was the last.
+    /// Takes a thread off the list; true if it was the last. From now on its CPU time counts as that of one that has ended.
     pub(crate) fn remove_thread(&self, task: &Task) -> bool {
+        let ran = task.cpu_time_ns();
         let mut threads = self.threads.lock();
-        threads.retain(|other| !core::ptr::eq(other.as_ptr(), task));
+        threads.retain(|(tid, _)| *tid != task.tid());
+        self.ended_cpu_ns.fetch_add(ran, Ordering::Relaxed);
         threads.is_empty()
     }
 
@@ -205,8 +217,12 @@ impl Process {
 
     /// CPU time of all its threads so far, in nanoseconds.
     pub(crate) fn cpu_time_ns(&self) -> u64 {
-        let living: u64 = self.threads().iter().map(|task| task.cpu_time_ns()).sum();
-        self.ended_cpu_ns.load(Ordering::Relaxed) + living
+        let (living, ended) = {
+            let threads = self.threads.lock();
+            let living: Vec<_> = threads.iter().filter_map(|(_, task)| task.upgrade()).collect();
+            (living, self.ended_cpu_ns.load(Ordering::Relaxed))
+        };
+        ended + living.iter().map(|task| task.cpu_time_ns()).sum::<u64>()
     }
 
     /// How the process will end, once that is decided (exit_group(2), a fatal signal).
@@ -214,9 +230,20 @@ impl Process {
         *self.ending.lock()
     }
 
-    /// Decides how the process ends, unless that is decided, and tells all threads to end.
-    pub(crate) fn end(&self, status: ExitStatus) {
-        self.ending.lock().get_or_insert(status);
+    /// Decides how the process ends, unless that is decided (then it is false), and tells all threads to end.
+    pub(crate) fn end(&self, status: ExitStatus) -> bool {
+        let decided = {
+            let mut ending = self.ending.lock();
+            let undecided = ending.is_none();
+            ending.get_or_insert(status);
+            undecided
+        };
+        self.wake_threads();
+        decided
+    }
+
+    /// Makes all threads look at their signals and at what the process is about to do.
+    pub(crate) fn wake_threads(&self) {
         for task in self.threads() {
             task.wake();
         }

@@ -1,5 +1,6 @@
 //! The life of a user thread: into user mode, and out again for a system call, a fault or an interrupt.
 
+use crate::args::UserPtr;
 use crate::calls::{exit, rseq};
 use crate::dispatch::dispatch;
 use crate::mm::{Access, FaultError};
@@ -12,7 +13,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use husk_abi::control::ExitStatus;
 use husk_machine::frame::OutOfMemory;
-use husk_machine::thread;
+use husk_machine::{cpu, thread};
 use husk_machine::user::{Trap, UserContext};
 
 /// Exception numbers (Intel SDM volume 3, 6.3.1).
@@ -34,9 +35,25 @@ mod vector {
 /// # Errors
 /// [`OutOfMemory`] if there is no memory for its stack.
 pub(crate) fn start(task: Arc<Task>, context: UserContext) -> Result<(), OutOfMemory> {
+    start_thread(task, context, None)
+}
+
+/// As [`start`], for a thread that stores its id at an address first (CLONE_CHILD_SETTID).
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn start_thread(
+    task: Arc<Task>,
+    context: UserContext,
+    tid_at: Option<UserPtr<i32>>,
+) -> Result<(), OutOfMemory> {
     let name = alloc::format!("task {}", task.tid());
     thread::spawn(&name, move || {
         task.bind(thread::current());
+        if let Some(pointer) = tid_at {
+            // Linux does not report a bad address either.
+            let _ = pointer.write(task.mm(), &task.tid());
+        }
         user_loop(&task, context);
     })?;
     Ok(())
@@ -46,6 +63,7 @@ pub(crate) fn start(task: Arc<Task>, context: UserContext) -> Result<(), OutOfMe
 fn user_loop(task: &Task, mut context: UserContext) {
     let mut trap_state = TrapState::default();
     let mut interrupted = None;
+    let mut last_cpu = cpu::current();
     loop {
         if task.mm().take_exhausted() {
             crash::out_of_memory(task);
@@ -54,6 +72,9 @@ fn user_loop(task: &Task, mut context: UserContext) {
         let look = task.attention.load(Ordering::Acquire) || interrupted.is_some();
         if look && !deliver::deliver(task, &mut context, &trap_state, interrupted.take()) {
             break;
+        }
+        if core::mem::replace(&mut last_cpu, cpu::current()) != cpu::current() {
+            check_rseq(task, &mut context);
         }
         match context.run(task.mm().page_table()) {
             Trap::Syscall => {
@@ -68,6 +89,10 @@ fn user_loop(task: &Task, mut context: UserContext) {
             }
             Trap::PageFault { addr, access, present } => {
                 page_fault(task, &mut context, &mut trap_state, addr, access, present);
+                // Others may have run meanwhile.
+                if task.process().thread_count() > 1 {
+                    check_rseq(task, &mut context);
+                }
             }
             Trap::Exception { vector, error_code } => {
                 trap_state.number = vector.into();
@@ -78,14 +103,19 @@ fn user_loop(task: &Task, mut context: UserContext) {
                 if thread::should_yield() {
                     task.switches[1].fetch_add(1, Ordering::Relaxed);
                     thread::yield_now();
-                    if rseq::interrupted(task, &mut context).is_err() {
-                        force(task, SigInfo::kernel(Signal::SIGSEGV));
-                    }
+                    check_rseq(task, &mut context);
                 }
             }
         }
     }
     exit::finish(task);
+}
+
+/// Another thread may have run on the CPU, or this one runs on another CPU now.
+fn check_rseq(task: &Task, context: &mut UserContext) {
+    if rseq::interrupted(task, context).is_err() {
+        force(task, SigInfo::kernel(Signal::SIGSEGV));
+    }
 }
 
 /// Whether a result is one of the codes from ERESTARTSYS to ERESTART_RESTARTBLOCK.

@@ -62,7 +62,6 @@ pub(crate) struct Task {
 /// The first thread's id is that of its process.
 enum Tid {
     Leader,
-    #[cfg_attr(not(test), expect(dead_code, reason = "clone(2) with CLONE_THREAD makes these"))]
     Own(Pid),
 }
 
@@ -78,11 +77,40 @@ pub(crate) struct TaskParts {
     pub(crate) comm: alloc::vec::Vec<u8>,
 }
 
+/// What a further thread does not have from its process or inherit.
+pub(crate) struct ThreadParts {
+    /// Open files.
+    pub(crate) files: Arc<FdTable>,
+    /// Root, working directory, umask.
+    pub(crate) fs: Arc<FsState>,
+}
+
 impl Task {
     /// The first thread of a process, registered there. [`start`](Self::start) gives it a kernel thread.
     pub(crate) fn leader(process: &Arc<Process>, parts: TaskParts) -> Arc<Self> {
-        let task = Arc::new(Self {
-            tid: Tid::Leader,
+        let task = Arc::new(Self::build(Tid::Leader, process, parts));
+        process.add_thread(&task);
+        task
+    }
+
+    /// A further thread of this one's process, which inherits what clone(2) says. It is not registered yet.
+    pub(crate) fn new_thread(&self, parts: ThreadParts) -> Arc<Self> {
+        let ThreadParts { files, fs } = parts;
+        let parts = TaskParts { files, fs, credentials: self.credentials(), comm: self.comm().to_vec() };
+        let mut task = Self::build(Tid::Own(Pid::alloc()), &self.process, parts);
+        // What is pending for the process may be for it.
+        *task.attention.get_mut() = true;
+        task.signals.get_mut().blocked = self.blocked();
+        *task.timer_slack_ns.get_mut() = self.timer_slack_ns.load(Ordering::Relaxed);
+        *task.no_new_privs.get_mut() = self.no_new_privs.load(Ordering::Relaxed);
+        *task.memory_policy.get_mut() = self.memory_policy.load(Ordering::Relaxed);
+        *task.sched.get_mut() = self.sched.lock().inherited();
+        Arc::new(task)
+    }
+
+    fn build(tid: Tid, process: &Arc<Process>, parts: TaskParts) -> Self {
+        Self {
+            tid,
             mm: process.mm().clone(),
             process: process.clone(),
             thread: Once::new(),
@@ -104,9 +132,12 @@ impl Task {
             memory_policy: AtomicU32::new(0),
             exit_status: SpinLock::new(None),
             switches: [AtomicU64::new(0), AtomicU64::new(0)],
-        });
-        process.add_thread(&task);
-        task
+        }
+    }
+
+    /// Whether it is the first thread of its process.
+    pub(crate) fn is_leader(&self) -> bool {
+        matches!(self.tid, Tid::Leader)
     }
 
     /// Says which kernel thread runs the task; the thread itself does so first of all.

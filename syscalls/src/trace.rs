@@ -77,7 +77,7 @@ pub(crate) fn signal(task: &Task, signal: Signal, why: i32, addr: u64) {
 }
 
 fn emit(task: &Task, line: &str) {
-    let leader = task.process().threads().len() == 1;
-    let line = if leader { String::from(line) } else { format!("[pid {}] {line}", task.tid()) };
+    let alone = task.process().thread_count() == 1;
+    let line = if alone { String::from(line) } else { format!("[pid {}] {line}", task.tid()) };
     control::send(&Event::Trace(line));
 }

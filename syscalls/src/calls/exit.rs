@@ -1,6 +1,8 @@
 //! exit(2), exit_group(2), and what the end of a thread does.
 
 use crate::args::UserPtr;
+use crate::futex::{self, robust};
+use crate::signal;
 use crate::task::Task;
 use core::sync::atomic::Ordering;
 use husk_abi::Errno;
@@ -25,17 +27,25 @@ pub(crate) fn is_exiting(task: &Task) -> bool {
 
 /// The end of a thread, and of its process if it was the last.
 pub(crate) fn finish(task: &Task) {
+    robust::release(task);
     let process = task.process();
+    let status = *task.exit_status.lock();
+    if task.is_leader() {
+        *process.leader_status.lock() = status;
+    }
     let cleared = UserPtr::<u32>::new(task.clear_child_tid.swap(0, Ordering::Relaxed));
-    if process.threads().len() > 1 && !cleared.is_null() {
-        // A bad address is the program's own problem: nobody is left to be told.
-        let _ = cleared.write(task.mm(), &0);
+    // First it is gone, then others learn of it: who has joined it does not find it any more.
+    if !process.remove_thread(task) {
+        if !cleared.is_null() {
+            // A bad address is the program's own problem: nobody is left to be told.
+            let _ = cleared.write(task.mm(), &0);
+            futex::wake_one(task, cleared.addr());
+        }
+        signal::retarget(task, !task.blocked());
+        return;
     }
-    process.ended_cpu_ns.fetch_add(task.cpu_time_ns(), Ordering::Relaxed);
-    if process.remove_thread(task) {
-        process.timers.cancel();
-        task.files().close_all();
-        let status = task.exit_status.lock().unwrap_or(ExitStatus::Exited(0));
-        process.finish(status);
-    }
+    process.timers.cancel();
+    task.files().close_all();
+    let leader_status = *process.leader_status.lock();
+    process.finish(leader_status.or(status).unwrap_or(ExitStatus::Exited(0)));
 }

@@ -1,9 +1,13 @@
-//! futex(2), as far as one thread can use it.
+//! futex(2), set_robust_list(2), get_robust_list(2).
 
 use crate::args::UserPtr;
+use crate::futex::{self, Deadline, Key, Operation, Outcome, Requeue, robust::HEAD_SIZE};
+use crate::pid;
 use crate::task::Task;
+use alloc::boxed::Box;
+use core::sync::atomic::Ordering;
 use husk_abi::{Errno, Timespec, err};
-use husk_machine::{thread, time};
+use husk_machine::time;
 use linux_raw_sys::general as sys;
 
 /// futex(2).
@@ -18,90 +22,94 @@ pub(crate) fn futex(
 ) -> Result<u64, Errno> {
     const FLAGS: u32 = sys::FUTEX_PRIVATE_FLAG | sys::FUTEX_CLOCK_REALTIME;
     let realtime = operation & sys::FUTEX_CLOCK_REALTIME != 0;
+    let shared = operation & sys::FUTEX_PRIVATE_FLAG == 0;
     let command = operation & !FLAGS;
+    let waits = matches!(
+        command,
+        sys::FUTEX_WAIT | sys::FUTEX_WAIT_BITSET | sys::FUTEX_LOCK_PI | sys::FUTEX_LOCK_PI2 | sys::FUTEX_WAIT_REQUEUE_PI
+    );
+    let deadline = if waits { deadline(task, timeout, command, realtime)? } else { None };
     let takes_clock = matches!(command, sys::FUTEX_WAIT_BITSET | sys::FUTEX_WAIT_REQUEUE_PI | sys::FUTEX_LOCK_PI2);
     if realtime && !takes_clock {
         return err!(ENOSYS);
     }
+    // Where there is no timeout, its register holds a second count.
+    let value2 = timeout as u32;
+    let key = |addr| Key::new(task.mm(), addr, shared);
     match command {
-        sys::FUTEX_WAIT => wait(task, addr, value, u32::MAX, deadline(task, timeout, false, realtime)?),
-        sys::FUTEX_WAIT_BITSET => wait(task, addr, value, value3, deadline(task, timeout, true, realtime)?),
-        sys::FUTEX_WAKE => wake(addr, u32::MAX),
-        sys::FUTEX_WAKE_BITSET => wake(addr, value3),
-        sys::FUTEX_REQUEUE => requeue(task, addr, addr2, value, timeout, None),
-        sys::FUTEX_CMP_REQUEUE => requeue(task, addr, addr2, value, timeout, Some(value3)),
+        sys::FUTEX_WAIT => wait(task, addr, shared, value, futex::ANY, deadline),
+        sys::FUTEX_WAIT_BITSET => wait(task, addr, shared, value, value3, deadline),
+        sys::FUTEX_WAKE => Ok(futex::wake(&key(addr)?, value, futex::ANY)),
+        sys::FUTEX_WAKE_BITSET if value3 == 0 => err!(EINVAL),
+        sys::FUTEX_WAKE_BITSET => Ok(futex::wake(&key(addr)?, value, value3)),
+        sys::FUTEX_REQUEUE | sys::FUTEX_CMP_REQUEUE => {
+            if (value as i32) < 0 || (value2 as i32) < 0 {
+                return err!(EINVAL);
+            }
+            let expected = (command == sys::FUTEX_CMP_REQUEUE).then_some((addr, value3));
+            let request = Requeue { from: key(addr)?, to: key(addr2)?, wakes: value, moves: value2, expected };
+            futex::requeue(task.mm(), &request)
+        }
+        sys::FUTEX_WAKE_OP => {
+            let (first, second) = (key(addr)?, key(addr2)?);
+            futex::wake_op(task.mm(), (&first, value), (&second, value2), addr2, Operation::new(value3))
+        }
         _ => err!(ENOSYS),
     }
 }
 
-/// When to give up, in monotonic nanoseconds.
-fn deadline(task: &Task, timeout: u64, absolute: bool, realtime: bool) -> Result<Option<u64>, Errno> {
+/// When to give up. FUTEX_WAIT's time counts from now, that of the others is a point in time.
+fn deadline(task: &Task, timeout: u64, command: u32, realtime: bool) -> Result<Option<Deadline>, Errno> {
     let Some(pointer) = UserPtr::<Timespec>::new(timeout).non_null() else { return Ok(None) };
     let nanos = pointer.read(task.mm())?.to_nanos().ok_or(Errno::EINVAL.here())?;
-    let now = time::monotonic_ns();
-    Ok(Some(match (absolute, realtime) {
-        (false, _) => now.saturating_add(nanos),
-        (true, false) => nanos,
-        (true, true) => now.saturating_add(nanos.saturating_sub(time::realtime_ns())),
+    Ok(Some(match command {
+        sys::FUTEX_WAIT => Deadline::Monotonic(time::monotonic_ns().saturating_add(nanos)),
+        _ if realtime => Deadline::Realtime(nanos),
+        _ => Deadline::Monotonic(nanos),
     }))
 }
 
-fn check_address(addr: u64) -> Result<(), Errno> {
-    if addr % 4 != 0 { err!(EINVAL) } else { Ok(()) }
-}
-
-/// With one thread nobody can wake the caller: only the time and signals end the wait.
-fn wait(task: &Task, addr: u64, value: u32, bits: u32, deadline: Option<u64>) -> Result<u64, Errno> {
-    if bits == 0 {
-        return err!(EINVAL);
-    }
-    check_address(addr)?;
-    if task.mm().load_u32(addr)? != value {
-        return err!(EAGAIN);
-    }
-    loop {
-        if task.has_pending_signal() {
-            // Linux: with a timeout the rest is waited for through restart_syscall(2).
-            let Some(deadline) = deadline else { return Err(Errno::ERESTARTSYS) };
-            task.set_restart(alloc::boxed::Box::new(move |task| wait(task, addr, value, bits, Some(deadline))));
-            return Err(Errno::ERESTART_RESTARTBLOCK);
-        }
-        match deadline {
-            None => thread::park(),
-            Some(deadline) if time::monotonic_ns() >= deadline => return err!(ETIMEDOUT),
-            Some(deadline) => {
-                thread::park_until(deadline);
-            }
-        }
-    }
-}
-
-/// Nobody waits: the only thread is the caller.
-fn wake(addr: u64, bits: u32) -> Result<u64, Errno> {
-    if bits == 0 {
-        return err!(EINVAL);
-    }
-    check_address(addr)?;
-    Ok(0)
-}
-
-fn requeue(
+fn wait(
     task: &Task,
     addr: u64,
-    addr2: u64,
-    wakes: u32,
-    moves: u64,
-    expected: Option<u32>,
+    shared: bool,
+    value: u32,
+    bits: u32,
+    deadline: Option<Deadline>,
 ) -> Result<u64, Errno> {
-    if (wakes as i32) < 0 || (moves as i32) < 0 {
+    if bits == 0 {
         return err!(EINVAL);
     }
-    check_address(addr)?;
-    check_address(addr2)?;
-    if let Some(expected) = expected
-        && task.mm().load_u32(addr)? != expected
-    {
-        return err!(EAGAIN);
+    let key = Key::new(task.mm(), addr, shared)?;
+    match (futex::wait(task, key, addr, value, bits, deadline)?, deadline) {
+        (Outcome::Woken, _) => Ok(0),
+        (Outcome::TimedOut, _) => err!(ETIMEDOUT),
+        (Outcome::Interrupted, None) => Err(Errno::ERESTARTSYS),
+        (Outcome::Interrupted, deadline) => {
+            // The rest is waited for through restart_syscall(2), until the same point in time.
+            task.set_restart(Box::new(move |task| wait(task, addr, shared, value, bits, deadline)));
+            Err(Errno::ERESTART_RESTARTBLOCK)
+        }
     }
-    Ok(0)
+}
+
+/// set_robust_list(2).
+pub(crate) fn set_robust_list(task: &Task, head: u64, len: usize) -> Result<(), Errno> {
+    if len != HEAD_SIZE {
+        return err!(EINVAL);
+    }
+    task.robust_list.store(head, Ordering::Relaxed);
+    Ok(())
+}
+
+/// get_robust_list(2).
+pub(crate) fn get_robust_list(task: &Task, tid: i32, head: UserPtr<u64>, len: UserPtr<usize>) -> Result<(), Errno> {
+    let list = if tid == 0 || tid == task.tid() {
+        task.robust_list.load(Ordering::Relaxed)
+    } else {
+        let other = pid::processes().iter().find_map(|process| process.thread(tid));
+        other.ok_or(Errno::ESRCH.here())?.robust_list.load(Ordering::Relaxed)
+    };
+    len.write(task.mm(), &HEAD_SIZE)?;
+    head.write(task.mm(), &list)
 }

@@ -122,7 +122,7 @@ pub(crate) fn mmap(
             }
             request.backing = match file.mappable()? {
                 Mappable::Inode(inode) => Backing::file(inode, file.location().cloned(), offset),
-                Mappable::Zero if shared => Backing::new_shared(),
+                Mappable::Zero if shared => Backing::new_shared(len),
                 Mappable::Zero => Backing::Anonymous,
             };
             if flags & sys::MAP_GROWSDOWN != 0 {
@@ -135,7 +135,7 @@ pub(crate) fn mmap(
                     return err!(EINVAL);
                 }
                 request.flags |= VmFlags::SHARED;
-                request.backing = Backing::new_shared();
+                request.backing = Backing::new_shared(len);
             }
             sys::MAP_PRIVATE => {}
             MAP_DROPPABLE => {

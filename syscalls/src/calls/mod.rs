@@ -3,6 +3,7 @@
 pub(crate) mod advise;
 pub(crate) mod arch;
 pub(crate) mod capability;
+pub(crate) mod clone;
 pub(crate) mod exit;
 pub(crate) mod futex;
 pub(crate) mod groups;

@@ -115,7 +115,8 @@ pub(crate) fn get_mempolicy(
     Ok(())
 }
 
-/// membarrier(2): with one thread every barrier is a barrier already.
+/// membarrier(2). A thread that does not run has passed a barrier when it was switched away from, so on one processor the
+/// caller's own entry into the kernel is all it takes.
 pub(crate) fn membarrier(task: &Task, command: u32, flags: u32, _cpu: i32) -> Result<u32, Errno> {
     use core::sync::atomic::Ordering::Relaxed;
     const GLOBAL: u32 = 1;

@@ -1,6 +1,6 @@
 //! Processes: ids, groups, sessions; and the calls that would make another process, which a VM of one program refuses.
 
-use crate::args::{UserCStr, UserPtr};
+use crate::args::UserCStr;
 use crate::pid;
 use crate::process::Process;
 use crate::task::Task;
@@ -94,7 +94,7 @@ pub(crate) fn set_tid_address(task: &Task, addr: u64) -> Result<i32, Errno> {
 }
 
 /// Says once a boot that the program tried to start another one.
-fn refuse(what: &str) -> Errno {
+pub(super) fn refuse(what: &str) -> Errno {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::Relaxed) {
         log::warn!("{what} is refused: a Husk VM holds one process");
@@ -110,49 +110,6 @@ pub(crate) fn fork(_task: &Task) -> Result<i32, Errno> {
 /// vfork(2).
 pub(crate) fn vfork(_task: &Task) -> Result<i32, Errno> {
     Err(refuse("vfork"))
-}
-
-/// clone(2).
-pub(crate) fn clone(_task: &Task, flags: u32) -> Result<i32, Errno> {
-    check_clone(flags.into())?;
-    refuse_clone(flags.into())
-}
-
-/// clone3(2).
-pub(crate) fn clone3(task: &Task, arguments: UserPtr<u64>, size: usize) -> Result<i32, Errno> {
-    const VERSION_0: usize = 64;
-    if size > 4096 {
-        return err!(E2BIG);
-    }
-    if size < VERSION_0 {
-        return err!(EINVAL);
-    }
-    let flags = arguments.read(task.mm())?;
-    check_clone(flags)?;
-    refuse_clone(flags)
-}
-
-fn check_clone(flags: u64) -> Result<(), Errno> {
-    let has = |flag: u32| flags & u64::from(flag) != 0;
-    if has(sys::CLONE_SIGHAND) && !has(sys::CLONE_VM)
-        || has(sys::CLONE_THREAD) && !has(sys::CLONE_SIGHAND)
-        || has(sys::CLONE_FS) && has(sys::CLONE_NEWNS)
-    {
-        return err!(EINVAL);
-    }
-    Ok(())
-}
-
-/// Threads will come; until then there is no room for a second one, which is what EAGAIN says (clone(2)).
-fn refuse_clone(flags: u64) -> Result<i32, Errno> {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if flags & u64::from(sys::CLONE_THREAD) == 0 {
-        return Err(refuse("clone of a process"));
-    }
-    if !SAID.swap(true, Ordering::Relaxed) {
-        log::warn!("clone of a thread is refused: this version runs one thread");
-    }
-    err!(EAGAIN)
 }
 
 /// execve(2).
@@ -205,28 +162,4 @@ pub(crate) fn personality(task: &Task, persona: u32) -> Result<u32, Errno> {
     const QUERY: u32 = 0xffff_ffff;
     let current = &task.process().personality;
     Ok(if persona == QUERY { current.load(Ordering::Relaxed) } else { current.swap(persona, Ordering::Relaxed) })
-}
-
-/// set_robust_list(2).
-pub(crate) fn set_robust_list(task: &Task, head: u64, len: usize) -> Result<(), Errno> {
-    if len != HEAD_SIZE {
-        return err!(EINVAL);
-    }
-    task.robust_list.store(head, Ordering::Relaxed);
-    Ok(())
-}
-
-/// Size of `struct robust_list_head`.
-const HEAD_SIZE: usize = 24;
-
-/// get_robust_list(2).
-pub(crate) fn get_robust_list(task: &Task, pid: i32, head: UserPtr<u64>, len: UserPtr<usize>) -> Result<(), Errno> {
-    let list = if pid == 0 || pid == task.tid() {
-        task.robust_list.load(Ordering::Relaxed)
-    } else {
-        let other = pid::processes().iter().find_map(|process| process.thread(pid));
-        other.ok_or(Errno::ESRCH.here())?.robust_list.load(Ordering::Relaxed)
-    };
-    len.write(task.mm(), &HEAD_SIZE)?;
-    head.write(task.mm(), &list)
 }

@@ -36,6 +36,19 @@ impl Default for Attributes {
     }
 }
 
+impl Attributes {
+    /// What a new thread gets: the same, unless SCHED_RESET_ON_FORK says otherwise.
+    pub(crate) fn inherited(&self) -> Self {
+        if !self.reset_on_fork {
+            return *self;
+        }
+        let realtime = matches!(self.policy, sys::SCHED_FIFO | sys::SCHED_RR);
+        let policy = if realtime { sys::SCHED_NORMAL } else { self.policy };
+        let nice = if realtime { 0 } else { self.nice.max(0) };
+        Self { policy, priority: 0, nice, reset_on_fork: false, ..*self }
+    }
+}
+
 fn all_cpus() -> CpuMask {
     let mut mask = CpuMask::default();
     for number in 0..cpu::count().min(MAX_CPUS) {

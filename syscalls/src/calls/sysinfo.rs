@@ -112,7 +112,7 @@ const _: () = assert!(size_of::<SysInfo>() == size_of::<system::sysinfo>());
 /// sysinfo(2).
 pub(crate) fn sysinfo(task: &Task, info: UserPtr<SysInfo>) -> Result<(), Errno> {
     let stats = frame::stats();
-    let threads: usize = pid::processes().iter().map(|process| process.threads().len()).sum();
+    let threads: usize = pid::processes().iter().map(|process| process.thread_count()).sum();
     info.write(
         task.mm(),
         &SysInfo {

@@ -1,6 +1,7 @@
 //! madvise(2), msync(2) and mincore(2).
 
 use super::maps::MAX_MAP_COUNT;
+use super::truncate::{forget_file_pages, forget_shared_memory};
 use super::vma::{Backing, VmFlags, Vma};
 use super::{Access, AddressSpace, FaultError, PAGE, Prot, page_up};
 use alloc::vec::Vec;
@@ -123,27 +124,38 @@ impl AddressSpace {
 
     fn remove_backing(&self, vma: &Vma, part: Range<u64>) -> Result<(), Errno> {
         let within = part.start - vma.start..part.end - vma.start;
-        if !vma.flags.contains(VmFlags::SHARED) {
+        if matches!(vma.backing, Backing::Anonymous) {
             return err!(EINVAL);
         }
-        if !vma.max.contains(Prot::WRITE) {
+        if !vma.flags.contains(VmFlags::SHARED) || !vma.max.contains(Prot::WRITE) {
             return err!(EACCES);
         }
         match &vma.backing {
-            Backing::Anonymous => return err!(EINVAL),
-            Backing::Shared { memory, offset } => memory.punch(offset + within.start, offset + within.end),
-            Backing::File { file, offset } => file.inode.fallocate(
-                FallocateMode::PUNCH_HOLE | FallocateMode::KEEP_SIZE,
-                offset + within.start,
-                within.end - within.start,
-            )?,
+            Backing::Anonymous => {}
+            Backing::Shared { memory, offset } => {
+                let range = offset + within.start..offset + within.end;
+                memory.punch(range.start, range.end);
+                forget_shared_memory(memory, range);
+            }
+            Backing::File { file, offset } => {
+                let range = offset + within.start..offset + within.end;
+                let mode = FallocateMode::PUNCH_HOLE | FallocateMode::KEEP_SIZE;
+                file.inode.fallocate(mode, range.start, range.end - range.start)?;
+                forget_file_pages(&file.inode, range, false);
+            }
         }
-        self.drop_pages(part);
         Ok(())
     }
 
     fn populate_checked(&self, range: Range<u64>, access: Access) -> Result<(), Errno> {
         for page in (range.start..range.end).step_by(PAGE as usize) {
+            if access == Access::Read {
+                // The processor would allow more than the mapping does.
+                let state = self.maps.lock();
+                if state.maps.at(page).is_some_and(|vma| !vma.prot.contains(Prot::READ)) {
+                    return err!(EINVAL);
+                }
+            }
             match self.fault(page, access) {
                 Ok(_) => {}
                 Err(FaultError::Segv(crate::signal::code::SEGV_MAPERR)) => return err!(ENOMEM),

@@ -114,6 +114,19 @@ impl AddressSpace {
             };
         }
     }
+
+    /// Replaces a word atomically if it has the value `old`; the answer is the value it had.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub(crate) fn compare_exchange_u32(&self, addr: u64, old: u32, new: u32) -> Result<u32, Errno> {
+        loop {
+            match self.page_table().compare_exchange_u32(addr, old, new) {
+                Ok(Ok(value) | Err(value)) => return Ok(value),
+                Err(fault) => self.fault(fault.addr, Access::Write).map_err(|_| Errno::EFAULT.here())?,
+            };
+        }
+    }
 }
 
 /// Access to the memory of a process that is not the calling thread's.

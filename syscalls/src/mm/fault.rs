@@ -145,7 +145,8 @@ impl AddressSpace {
                 self.page_table.map(page, frame::zero_frame().clone(), read_only(vma.prot))?;
             }
             Backing::Shared { memory, offset } => {
-                self.page_table.map(page, memory.page(offset + (page - vma.start))?, vma.prot)?;
+                let frame = memory.page(offset + (page - vma.start))?.ok_or(FaultError::Bus)?;
+                self.page_table.map(page, frame, vma.prot)?;
             }
             Backing::File { file, offset } => {
                 let index = (offset + (page - vma.start)) / PAGE;
@@ -190,6 +191,16 @@ impl AddressSpace {
     ) -> Result<Step, FaultError> {
         let shared = vma.flags.contains(VmFlags::SHARED);
         let readable = read_only(vma.prot);
+        // Another thread was faster: what it has written to a page of its own must not be lost.
+        if let Some(mapping) = self.page_table.lookup(page) {
+            if access != Access::Write || mapping.prot.contains(Prot::WRITE) {
+                return Ok(Step::Done);
+            }
+            if !shared {
+                self.copy_on_write(vma, page, &mapping.frame)?;
+                return Ok(Step::Done);
+            }
+        }
         match (access == Access::Write, shared) {
             (true, true) => self.page_table.map(page, frame.clone(), vma.prot)?,
             (true, false) => {

@@ -1,7 +1,7 @@
 //! mlock(2), munlock(2), mlockall(2). There is no swap, so that locked memory is only memory that is there from the start.
 
 use super::vma::VmFlags;
-use super::{AddressSpace, PAGE, USER_END, page_down, page_up};
+use super::{AddressSpace, FaultError, PAGE, USER_END, page_down, page_up};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
@@ -12,7 +12,8 @@ impl AddressSpace {
     /// Locks (`flags` has LOCKED) or unlocks the pages that have a part in a range.
     ///
     /// # Errors
-    /// ENOMEM if part of it is not mapped, or for too much locked memory; EPERM if none is allowed; EINVAL for a range that wraps.
+    /// ENOMEM if part of it is not mapped or cannot be there, or for too much locked memory; EAGAIN if there is not so much; EPERM if none
+    /// is allowed; EINVAL for a range that wraps.
     pub(crate) fn lock(&self, addr: u64, len: u64, flags: VmFlags, privileged: bool) -> Result<(), Errno> {
         let start = page_down(addr);
         let end = page_up((addr - start).saturating_add(len))
@@ -41,13 +42,19 @@ impl AddressSpace {
                 return err!(ENOMEM);
             }
         }
-        let complete = end <= USER_END && state.maps.covers(range.clone());
-        state.maps.update(range.clone(), |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
+        // What is before a hole is locked all the same.
+        let reached = state.maps.covered_until(range.clone());
+        state.maps.update(range.start..reached, |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
         drop(state);
-        if !complete {
+        if reached < end {
             return err!(ENOMEM);
         }
-        self.populate_locked(range, flags);
+        if flags.contains(VmFlags::LOCKED)
+            && let Err((_, error)) = self.populate_until_error(range)
+        {
+            self.exhausted.store(false, Ordering::Relaxed);
+            return if error == FaultError::OutOfMemory { err!(EAGAIN) } else { err!(ENOMEM) };
+        }
         Ok(())
     }
 
@@ -76,13 +83,9 @@ impl AddressSpace {
         let Some(flags) = current else { return Ok(()) };
         state.maps.update(0..USER_END, |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
         drop(state);
-        self.populate_locked(0..USER_END, flags);
-        Ok(())
-    }
-
-    fn populate_locked(&self, range: Range<u64>, flags: VmFlags) {
-        if flags.contains(VmFlags::LOCKED) && !flags.contains(VmFlags::LOCKONFAULT) {
-            self.populate(range);
+        if flags.contains(VmFlags::LOCKED) {
+            self.populate(0..USER_END);
         }
+        Ok(())
     }
 }

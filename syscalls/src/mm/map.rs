@@ -55,9 +55,10 @@ pub(crate) struct MapRequest {
 }
 
 impl Backing {
-    /// Memory for a shared anonymous mapping.
-    pub(crate) fn new_shared() -> Self {
-        Self::Shared { memory: Arc::new(SharedMemory::new()), offset: 0 }
+    /// Memory for a shared anonymous mapping of `len` bytes.
+    pub(crate) fn new_shared(len: u64) -> Self {
+        let size = page_up(len).unwrap_or(u64::MAX);
+        Self::Shared { memory: Arc::new(SharedMemory::new(size)), offset: 0 }
     }
 
     /// A file from an offset on.
@@ -166,32 +167,44 @@ impl AddressSpace {
         self.free_place(&state.maps, page_up(len)?, 0, MMAP_MIN_ADDR..USER_END)
     }
 
-    /// Faults in the pages of a range as far as its mappings and memory allow.
+    /// Faults in the pages of a range as far as its mappings and memory allow. What goes wrong is none of the call's: the program
+    /// meets it when it touches the page.
     pub(crate) fn populate(&self, range: Range<u64>) {
+        let mut start = range.start;
+        while let Err((at, _)) = self.populate_until_error(start..range.end) {
+            self.exhausted.store(false, Ordering::Relaxed);
+            // Linux goes on with the next mapping.
+            let state = self.maps.lock();
+            let Some(vma) = state.maps.at_or_above(at) else { return };
+            start = if vma.start > at { vma.start } else { vma.end };
+        }
+    }
+
+    /// Faults in the pages of what is mapped in a range, except for mappings that are locked only as far as they are touched.
+    ///
+    /// # Errors
+    /// Where it ended, and why.
+    pub(super) fn populate_until_error(&self, range: Range<u64>) -> Result<(), (u64, FaultError)> {
         let mut page = range.start;
         while page < range.end {
             let access = {
                 let state = self.maps.lock();
                 let Some(vma) = state.maps.at_or_above(page).filter(|vma| vma.start < range.end) else {
-                    return;
+                    return Ok(());
                 };
                 page = page.max(vma.start);
-                match () {
-                    () if vma.prot.contains(Prot::WRITE) => Access::Write,
-                    () if vma.prot.is_empty() => {
-                        page = vma.end;
-                        continue;
-                    }
-                    () => Access::Read,
+                if vma.flags.contains(VmFlags::LOCKONFAULT) {
+                    page = vma.end;
+                    continue;
                 }
+                // A file that is mapped shared need not be written to for its pages to be there.
+                let writes = vma.prot.contains(Prot::WRITE) && !vma.flags.contains(VmFlags::SHARED);
+                if writes { Access::Write } else { Access::Read }
             };
-            // Errors are none of the call's: the program meets them when it touches the page.
-            if self.fault(page, access).is_err() {
-                self.exhausted.store(false, Ordering::Relaxed);
-                return;
-            }
+            self.fault(page, access).map_err(|error| (page, error))?;
             page += PAGE;
         }
+        Ok(())
     }
 }
 

@@ -74,14 +74,19 @@ impl Maps {
 
     /// Whether all of a range is mapped.
     pub(crate) fn covers(&self, range: Range<u64>) -> bool {
+        self.covered_until(range.clone()) >= range.end
+    }
+
+    /// Where the first hole in a range is; its end if there is none.
+    pub(crate) fn covered_until(&self, range: Range<u64>) -> u64 {
         let mut at = range.start;
         for vma in self.overlapping(range.clone()) {
             if vma.start > at {
-                return false;
+                break;
             }
             at = vma.end;
         }
-        at >= range.end
+        at.min(range.end)
     }
 
     /// How many more mappings there are after the ends of a range have become boundaries.

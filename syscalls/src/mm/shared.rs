@@ -9,14 +9,16 @@ use husk_machine::sync::SpinLock;
 /// Pages by their index; those never touched are not there.
 pub(crate) struct SharedMemory {
     ino: u64,
+    /// Size in bytes: that of the mapping it was made for.
+    size: u64,
     pages: SpinLock<BTreeMap<u64, Frame>>,
 }
 
 impl SharedMemory {
-    /// All zeros.
-    pub(crate) fn new() -> Self {
+    /// All zeros; `size` is in bytes.
+    pub(crate) fn new(size: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { ino: NEXT.fetch_add(1, Ordering::Relaxed), pages: SpinLock::new(BTreeMap::new()) }
+        Self { ino: NEXT.fetch_add(1, Ordering::Relaxed), size, pages: SpinLock::new(BTreeMap::new()) }
     }
 
     /// The inode number that /proc/self/maps shows for it.
@@ -24,15 +26,18 @@ impl SharedMemory {
         self.ino
     }
 
-    /// The page at this offset in bytes.
-    pub(crate) fn page(&self, offset: u64) -> Result<Frame, OutOfMemory> {
+    /// The page at this offset in bytes; none beyond the end, where a mapping may have grown to (mremap(2)).
+    pub(crate) fn page(&self, offset: u64) -> Result<Option<Frame>, OutOfMemory> {
+        if offset >= self.size {
+            return Ok(None);
+        }
         let index = offset / PAGE;
         if let Some(frame) = self.pages.lock().get(&index) {
-            return Ok(frame.clone());
+            return Ok(Some(frame.clone()));
         }
         // Allocated without the lock: that may call for memory to be freed.
         let fresh = Frame::alloc_zeroed()?;
-        Ok(self.pages.lock().entry(index).or_insert(fresh).clone())
+        Ok(Some(self.pages.lock().entry(index).or_insert(fresh).clone()))
     }
 
     /// Drops the pages in a range of offsets in bytes (MADV_REMOVE): they are zeros again.

@@ -1,8 +1,10 @@
 //! What happens to mappings of a file that is cut short: their pages beyond the end are gone, and touching them is SIGBUS.
 
+use super::shared::SharedMemory;
 use super::vma::{Backing, VmFlags};
 use super::{AddressSpace, PAGE};
 use crate::pid;
+use alloc::sync::Arc;
 use core::ops::Range;
 use husk_fs::InodeRef;
 
@@ -13,19 +15,36 @@ pub(crate) fn forget_file_pages(inode: &InodeRef, range: Range<u64>, copies: boo
     if pages.is_empty() {
         return;
     }
+    let offset = |backing: &Backing| match backing {
+        Backing::File { file, offset } if is_same(&file.inode, inode) => Some(*offset),
+        _ => None,
+    };
     for process in pid::processes() {
-        process.mm().forget(inode, &pages, copies);
+        process.mm().forget(&offset, &pages, copies);
     }
 }
 
+/// Takes the pages of a range (in bytes, whole pages) of shared memory out of all address spaces.
+pub(super) fn forget_shared_memory(memory: &Arc<SharedMemory>, range: Range<u64>) {
+    let offset = |backing: &Backing| match backing {
+        Backing::Shared { memory: other, offset } if Arc::ptr_eq(memory, other) => Some(*offset),
+        _ => None,
+    };
+    for process in pid::processes() {
+        process.mm().forget(&offset, &(range.start / PAGE..range.end / PAGE), false);
+    }
+}
+
+fn is_same(one: &InodeRef, other: &InodeRef) -> bool {
+    core::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}
+
 impl AddressSpace {
-    fn forget(&self, inode: &InodeRef, pages: &Range<u64>, copies: bool) {
+    /// Unmaps these pages of the object for which `offset_in` says where in it a mapping starts.
+    fn forget(&self, offset_in: &dyn Fn(&Backing) -> Option<u64>, pages: &Range<u64>, copies: bool) {
         let state = self.maps.lock();
         for vma in state.maps.iter() {
-            let Backing::File { file, offset } = &vma.backing else { continue };
-            if !core::ptr::addr_eq(alloc::sync::Arc::as_ptr(&file.inode), alloc::sync::Arc::as_ptr(inode)) {
-                continue;
-            }
+            let Some(offset) = offset_in(&vma.backing) else { continue };
             let first = offset / PAGE;
             let count = vma.len() / PAGE;
             let from = pages.start.max(first);

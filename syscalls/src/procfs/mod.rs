@@ -82,7 +82,10 @@ impl PseudoDir for Root {
         }
         let number = number(name)?;
         // A thread's id works too, though it is not listed.
-        let task = pid::processes().iter().find_map(|process| process.thread(number))?;
+        let task = pid::processes().iter().find_map(|process| process.thread(number)).or_else(|| {
+            // The first thread may have ended before the others.
+            pid::process(number)?.threads().into_iter().next()
+        })?;
         Some(PseudoNode::Dir(Arc::new(TaskDir { task: Arc::downgrade(&task), leader: true })))
     }
 

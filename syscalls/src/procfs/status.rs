@@ -91,7 +91,7 @@ pub(super) fn status(process: &Process, task: &Task) -> Vec<u8> {
     line("CoreDumping", "0".into());
     line("THP_enabled", "0".into());
     line("untag_mask", "0xffffffffffffffff".into());
-    line("Threads", format!("{}", process.threads().len()));
+    line("Threads", format!("{}", process.thread_count()));
     let queued = process.pending.lock().len() + task.pending.lock().len();
     line("SigQ", format!("{queued}/{}", process.limit(Resource::SIGPENDING).soft));
     let (ignored, caught) = process.handlers.ignored_and_caught();
@@ -155,7 +155,7 @@ pub(super) fn stat(process: &Process, task: &Task, whole: bool) -> Vec<u8> {
             faults.major.load(Ordering::Relaxed),
             cpu_ns / TICK_NS,
             20 + nice,
-            process.threads().len(),
+            process.thread_count(),
             process.start_ns / TICK_NS,
             sizes.total * PAGE,
             sizes.resident,

@@ -4,7 +4,7 @@ use crate::calls::sysinfo::{RELEASE, VERSION, domainname, hostname};
 use crate::credentials::CAP_LAST;
 use crate::limits::NR_OPEN;
 use crate::mm::MMAP_MIN_ADDR;
-use crate::pid::PID_MAX;
+use crate::pid::{PID_MAX, threads_max};
 use crate::pipe;
 use alloc::format;
 use alloc::string::String;
@@ -89,9 +89,7 @@ fn kernel() -> StaticDir {
         .value("shmmax", 18_446_744_073_692_774_399_u64)
         .value("shmmni", 4096)
         .value("tainted", 0)
-        .live("threads-max", || {
-            format!("{}", (husk_machine::frame::stats().total as u64 / 32).clamp(20, 1 << 22)).into_bytes()
-        })
+        .live("threads-max", || format!("{}", threads_max()).into_bytes())
         .value("version", VERSION)
 }
 

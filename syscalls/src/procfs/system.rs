@@ -44,7 +44,7 @@ pub(super) fn stat() -> Vec<u8> {
 
 /// /proc/loadavg. The averages are not kept: a VM of one program has no use for them.
 pub(super) fn loadavg() -> Vec<u8> {
-    let threads: usize = pid::processes().iter().map(|process| process.threads().len()).sum();
+    let threads: usize = pid::processes().iter().map(|process| process.thread_count()).sum();
     format!("0.00 0.00 0.00 1/{threads} {}\n", pid::last()).into_bytes()
 }
 

@@ -50,8 +50,10 @@ pub(crate) fn deliver(
                 task.process().end(ExitStatus::Signaled(signal.number()));
             }
             DefaultAction::Core => {
-                crash::report(task, context, &info);
-                task.process().end(ExitStatus::Signaled(signal.number()));
+                // The others stop first; only one thread reports.
+                if task.process().end(ExitStatus::Signaled(signal.number())) {
+                    crash::report(task, context, &info);
+                }
             }
         }
     }
@@ -77,7 +79,9 @@ fn enter_handler(task: &Task, context: &mut UserContext, trap: &TrapState, info:
             if !action.has(sys::SA_NODEFER) {
                 blocked.insert(info.signal);
             }
-            signals.blocked = blocked.blockable();
+            let old = core::mem::replace(&mut signals.blocked, blocked.blockable());
+            drop(signals);
+            super::retarget(task, blocked.blockable() & !old);
         }
         Err(_) => {
             if info.signal == Signal::SIGSEGV {
@@ -144,6 +148,7 @@ fn restore_mask(task: &Task) {
 fn stop(task: &Task, signal: Signal) {
     if signal == Signal::SIGSTOP {
         task.process().stopped.store(true, Ordering::Release);
+        task.process().wake_threads();
     }
 }
 
@@ -158,6 +163,7 @@ fn wait_while_stopped(task: &Task) -> bool {
         let pending = task.pending.lock().set() | process.pending.lock().set();
         if !(pending & kill).is_empty() {
             process.stopped.store(false, Ordering::Release);
+            process.wake_threads();
             break;
         }
         thread::park();

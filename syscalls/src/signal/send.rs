@@ -34,7 +34,10 @@ pub(crate) fn send_to_process(process: &Process, info: SigInfo) -> Result<(), Er
     let threads = process.threads();
     let Some(first) = threads.first() else { return Ok(()) };
     prepare(process, signal);
-    let taker = threads.iter().find(|task| !task.blocked().contains(signal));
+    let takers = || threads.iter().filter(|task| !task.blocked().contains(signal));
+    // One that is not about to look at another signal already, if there is one.
+    let idle = takers().find(|task| !task.attention.load(Ordering::Acquire));
+    let taker = idle.or_else(|| takers().next());
     if drops(process, &info, taker.is_none()) {
         return Ok(());
     }
@@ -46,6 +49,21 @@ pub(crate) fn send_to_process(process: &Process, info: SigInfo) -> Result<(), Er
         None => threads.iter().for_each(|task| task.wake()),
     }
     Ok(())
+}
+
+/// A thread will not take the signals in `set` any more, as it blocks them or ends: others look whether one for the process is
+/// among them (retarget_shared_pending() in Linux).
+pub(crate) fn retarget(task: &Task, set: SigSet) {
+    let process = task.process();
+    let pending = process.pending.lock().set() & set;
+    if pending.is_empty() {
+        return;
+    }
+    for other in process.threads() {
+        if !core::ptr::eq(&raw const *other, task) {
+            other.wake();
+        }
+    }
 }
 
 /// Sends a signal to all processes of a group; says whether there are any.
@@ -62,7 +80,7 @@ pub(crate) fn send_to_group(group: i32, info: &SigInfo) -> bool {
 /// A signal that continues takes pending ones that stop with it, and the other way round.
 fn prepare(process: &Process, signal: Signal) {
     if signal == Signal::SIGCONT && process.stopped.swap(false, Ordering::AcqRel) {
-        process.threads().iter().for_each(|task| task.wake());
+        process.wake_threads();
     }
     let gone = match signal.default_action() {
         DefaultAction::Continue => SigSet::STOP,

@@ -71,8 +71,10 @@ pub(crate) const SS_AUTODISARM: u32 = 1 << 31;
 impl Task {
     /// Replaces the signal mask; SIGKILL and SIGSTOP are left out of it.
     pub(crate) fn set_blocked(&self, mask: SigSet) {
-        self.signals.lock().blocked = mask.blockable();
+        let mask = mask.blockable();
+        let old = core::mem::replace(&mut self.signals.lock().blocked, mask);
         self.attention.store(true, core::sync::atomic::Ordering::Release);
+        super::retarget(self, mask & !old);
     }
 
     /// Replaces the signal mask for the duration of the current system call. If a handler runs at its end, the old mask comes
@@ -83,5 +85,6 @@ impl Task {
         signals.saved.get_or_insert(old);
         drop(signals);
         self.attention.store(true, core::sync::atomic::Ordering::Release);
+        super::retarget(self, mask.blockable() & !old);
     }
 }

@@ -63,7 +63,7 @@ super::syscalls! {
     53 socketpair None () [Choice(SOCKET_DOMAIN), Hex, Int, IntPairOut] "";
     54 setsockopt None () [Fd, Int, Int, Ptr, Uint] "";
     55 getsockopt None () [Fd, Int, Int, Ptr, Ptr] "";
-    56 clone None (crate::calls::process::clone) [Flags(CLONE), Ptr, Ptr, Ptr, Hex] "EPERM for a process (a VM holds one), EAGAIN for a thread";
+    56 clone Partial (regs crate::calls::clone::clone) [Flags(CLONE), Ptr, Ptr, Ptr, Hex] "threads; EPERM for a process (a VM holds one)";
     57 fork None (crate::calls::process::fork) [] "EPERM: a VM holds one process";
     58 vfork None (crate::calls::process::vfork) [] "EPERM: a VM holds one process";
     59 execve None (crate::calls::process::execve) [Path, Strings, Ptr] "EPERM: a VM holds one process";
@@ -209,7 +209,7 @@ super::syscalls! {
     199 fremovexattr Full (crate::file::calls::xattr::fremovexattr) [Fd, Path] "";
     200 tkill Full (crate::calls::kill::tkill) [Int, Signal] "";
     201 time Full (crate::time::clock_calls::time) [Ptr] "";
-    202 futex Partial (crate::calls::futex::futex) [Hex, Choice(FUTEX), Uint, Ptr, Hex, Uint] "for one thread: no priority inheritance, no FUTEX_WAKE_OP";
+    202 futex Partial (crate::calls::futex::futex) [Hex, Choice(FUTEX), Uint, Ptr, Hex, Uint] "no priority inheritance: the FUTEX_*_PI operations give ENOSYS";
     203 sched_setaffinity Partial (crate::calls::sched::sched_setaffinity) [Int, Uint, Ptr] "kept and reported; scheduling is the same for all";
     204 sched_getaffinity Full (crate::calls::sched::sched_getaffinity) [Int, Uint, Ptr] "";
     205 set_thread_area None () [Ptr] "";
@@ -280,8 +280,8 @@ super::syscalls! {
     270 pselect6 Full (crate::poll::select::pselect6) [Int, Ptr, Ptr, Ptr, Timespec, Ptr] "";
     271 ppoll Full (crate::poll::poll::ppoll) [Ptr, Uint, Timespec, SigSet, Uint] "";
     272 unshare None () [Flags(CLONE)] "";
-    273 set_robust_list Full (crate::calls::process::set_robust_list) [Ptr, Uint] "";
-    274 get_robust_list Full (crate::calls::process::get_robust_list) [Int, Ptr, Ptr] "";
+    273 set_robust_list Full (crate::calls::futex::set_robust_list) [Ptr, Uint] "";
+    274 get_robust_list Full (crate::calls::futex::get_robust_list) [Int, Ptr, Ptr] "";
     275 splice None () [Fd, Ptr, Fd, Ptr, Uint, Hex] "";
     276 tee None () [Fd, Fd, Uint, Hex] "";
     277 sync_file_range Full (crate::file::calls::advise::sync_file_range) [Fd, Int, Uint, Hex] "";
@@ -354,7 +354,7 @@ super::syscalls! {
     432 fsmount None () [Fd, Hex, Hex] "";
     433 fspick None () [DirFd, Path, Hex] "";
     434 pidfd_open None () [Int, Hex] "";
-    435 clone3 None (crate::calls::process::clone3) [Ptr, Uint] "EPERM for a process (a VM holds one), EAGAIN for a thread";
+    435 clone3 Partial (regs crate::calls::clone::clone3) [Ptr, Uint] "threads; EPERM for a process (a VM holds one)";
     436 close_range Full (crate::file::calls::descriptor::close_range) [Uint, Uint, Hex] "";
     437 openat2 Full (crate::file::calls::open::openat2) [DirFd, Path, Ptr, Uint] "";
     438 pidfd_getfd None () [Fd, Fd, Hex] "";
