@@ -56,6 +56,7 @@ pub fn run(info: &BootInfo) -> ! {
 
 /// The exit code is that of the last program.
 fn boot(info: &BootInfo) -> Result<u8, String> {
+    milestone("the machine is up");
     let config = configuration(info)?;
     if config.wall_clock_ns != 0 {
         time::set_realtime_ns(config.wall_clock_ns);
@@ -70,7 +71,9 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
     control::init(devices::port(PORT_CONTROL), stdio.clone())
         .map_err(|_| String::from("out of memory while starting the control thread"))?;
 
+    milestone("the ports are attached");
     let namespace = mounts::mount_all()?;
+    milestone("the filesystems are mounted");
     NAMESPACE.call_once(|| namespace.clone());
     let shared_memory =
         husk_fs::MemFs::tmpfs(mounts::anonymous_device(), mounts::clock(), mounts::tmpfs_limits());
@@ -80,6 +83,7 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
         let begin = time::monotonic_ns();
         let status = match start_program(program, &stdio, &namespace) {
             Ok(started) => {
+                milestone("the program is in memory");
                 if index == 0 {
                     control::send(&Event::Started { boot_ns: time::monotonic_ns() });
                 }
@@ -98,6 +102,11 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
     control::send(&Event::PowerOff);
     control::flush();
     Ok(last)
+}
+
+/// A line in the log that shows where the time at boot goes.
+fn milestone(what: &str) {
+    log::info!("{} us: {what}", time::monotonic_ns() / 1000);
 }
 
 fn configuration(info: &BootInfo) -> Result<BootConfig, String> {

@@ -36,6 +36,7 @@ mod exec;
 mod file;
 mod fs_state;
 mod futex;
+mod lazy_dir;
 mod limits;
 mod mm;
 mod pid;

@@ -17,10 +17,10 @@ pub(super) fn write(text: &mut String, task: &Task, regs: &UserRegs) {
     let mm = task.mm();
     let mut number = 0;
     let mut line = |address: u64, sure: bool| {
-        // A return address belongs to the call before it.
-        let lookup = if number == 0 { address } else { address.wrapping_sub(1) };
+        // A return address belongs to the call before it, which may be the last instruction of its function.
+        let back = u64::from(number > 0);
         let mark = if sure { ' ' } else { '?' };
-        let _ = writeln!(text, "  #{number:<2}{mark}{address:#018x} {}", symbols::describe(task, lookup));
+        let _ = writeln!(text, "  #{number:<2}{mark}{address:#018x} {}", symbols::describe(task, address, back));
         number += 1;
         number < MAX_FRAMES
     };

@@ -11,6 +11,7 @@ mod sysrq;
 mod system;
 
 use crate::boot::mounts::{anonymous_device, clock};
+use crate::lazy_dir::LazyDir;
 use crate::pid;
 use crate::task::Task;
 use alloc::format;
@@ -22,7 +23,7 @@ use process::TaskDir;
 
 /// A new filesystem for /proc.
 pub(crate) fn new() -> Arc<dyn FileSystem> {
-    let root = Arc::new(Root { fixed: fixed() });
+    let root = Arc::new(Root { fixed: LazyDir::new(fixed) });
     PseudoFs::new("proc", u64::from(PROC_SUPER_MAGIC), anonymous_device(), clock(), root)
 }
 
@@ -60,7 +61,7 @@ fn number(name: &[u8]) -> Option<i32> {
 
 /// The top: fixed files, processes by their pids, and the caller as `self`.
 struct Root {
-    fixed: StaticDir,
+    fixed: LazyDir,
 }
 
 impl PseudoDir for Root {

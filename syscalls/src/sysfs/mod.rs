@@ -5,6 +5,7 @@ mod cpus;
 mod node;
 
 use crate::boot::mounts::{anonymous_device, clock};
+use crate::lazy_dir::LazyDir;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -15,6 +16,11 @@ use linux_raw_sys::general::SYSFS_MAGIC;
 
 /// A new filesystem for /sys.
 pub(crate) fn new() -> Arc<dyn FileSystem> {
+    let root = Arc::new(LazyDir::new(root));
+    PseudoFs::new("sysfs", u64::from(SYSFS_MAGIC), anonymous_device(), clock(), root)
+}
+
+fn root() -> StaticDir {
     let disks = block::disks();
     let class = StaticDir::new().with_dir("block", block::links(&disks, "../../devices/virtual/block"));
     let devices = StaticDir::new()
@@ -26,7 +32,7 @@ pub(crate) fn new() -> Arc<dyn FileSystem> {
                 .with_dir("node", node::directory()),
         )
         .with_dir("virtual", StaticDir::new().with_dir("block", block::directories(&disks)));
-    let root = StaticDir::new()
+    StaticDir::new()
         .with_dir("block", block::links(&disks, "../devices/virtual/block"))
         .with_dir("bus", StaticDir::new())
         .with_dir("class", class)
@@ -35,8 +41,7 @@ pub(crate) fn new() -> Arc<dyn FileSystem> {
         .with_dir("firmware", StaticDir::new())
         .with_dir("fs", StaticDir::new().with_dir("cgroup", StaticDir::new()))
         .with_dir("kernel", StaticDir::new().with_dir("mm", memory()))
-        .with_dir("module", StaticDir::new());
-    PseudoFs::new("sysfs", u64::from(SYSFS_MAGIC), anonymous_device(), clock(), Arc::new(root))
+        .with_dir("module", StaticDir::new())
 }
 
 /// A file that shows one line, and a page as its size.
