@@ -6,6 +6,7 @@ use super::vma::{Backing, VmFlags, Vma};
 use super::{Access, AddressSpace, FaultError, PAGE, Prot, page_up};
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
 use husk_fs::FallocateMode;
 
@@ -162,7 +163,10 @@ impl AddressSpace {
                 // Linux: EINVAL if the mapping forbids the access.
                 Err(FaultError::Segv(_)) => return err!(EINVAL),
                 Err(FaultError::Bus) => return err!(EFAULT),
-                Err(FaultError::OutOfMemory) => return err!(ENOMEM),
+                Err(FaultError::OutOfMemory) => {
+                    self.exhausted.store(false, Ordering::Relaxed);
+                    return err!(ENOMEM);
+                }
             }
         }
         Ok(())

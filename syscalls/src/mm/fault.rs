@@ -48,8 +48,8 @@ enum Step {
 }
 
 impl AddressSpace {
-    /// Makes the page at an address accessible as asked, if the mapping there allows it. May read from disk. True if it
-    /// did have to ask a file for the page.
+    /// Makes the page at an address accessible as asked, if the mapping there allows it. May read from disk. True if
+    /// the page of a file was not in memory (a major fault).
     pub(crate) fn fault(&self, addr: u64, access: Access) -> Result<bool, FaultError> {
         let page = page_down(addr);
         let result = self.resolve(page, access);
@@ -61,7 +61,7 @@ impl AddressSpace {
 
     fn resolve(&self, page: u64, access: Access) -> Result<bool, FaultError> {
         let mut fetched: Option<(Fetch, Frame)> = None;
-        let mut asked = false;
+        let mut major = false;
         loop {
             let mut state = self.maps.lock();
             let vma = self.vma_for_fault(&mut state, page, access)?;
@@ -77,10 +77,12 @@ impl AddressSpace {
             };
             drop(state);
             match step {
-                Step::Done => return Ok(asked),
+                Step::Done => return Ok(major),
                 Step::Fetch(fetch) => {
-                    asked = true;
                     let inode = &fetch.file.inode;
+                    let mut in_memory = None;
+                    inode.cached_pages(fetch.index, 1, &mut |_, frame| in_memory = Some(frame));
+                    major |= in_memory.is_none();
                     let got =
                         if fetch.for_write { inode.page_for_write(fetch.index) } else { inode.page(fetch.index) };
                     let frame = got.map_err(|error| {

@@ -2,7 +2,6 @@
 
 use super::vma::VmFlags;
 use super::{AddressSpace, FaultError, PAGE, USER_END, page_down, page_up};
-use core::ops::Range;
 use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
 

@@ -3,7 +3,8 @@
 use super::maps::{MAX_MAP_COUNT, Maps};
 use super::shared::SharedMemory;
 use super::vma::{Backing, MappedFile, VmFlags, Vma};
-use super::{Access, AddressSpace, MMAP_MIN_ADDR, PAGE, Prot, USER_END, overcommits, page_down, page_up};
+use super::{Access, AddressSpace, FaultError, MMAP_MIN_ADDR, PAGE, Prot, USER_END};
+use super::{overcommits, page_down, page_up};
 use alloc::sync::Arc;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
