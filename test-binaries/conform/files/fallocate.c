@@ -34,6 +34,8 @@ static void check(const char *dir)
 	MUST(fstat(fd, &status));
 	CHECK_EQ(status.st_size, 20000);
 
+	MUST(fcntl(fd, F_SETFL, O_APPEND));
+	CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 1), 0);
 	reader = MUST(open("file", O_RDONLY));
 	CHECK_ERR(fallocate(reader, 0, 0, 10), EBADF);
 	CHECK_ERR(fallocate(fd, 0, -1, 10), EINVAL);
