@@ -3,13 +3,14 @@
 use core::arch::x86_64::_mm_mfence;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
+use x86_64::instructions::port::Port;
+use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
+
 use super::{cpu, irq, kernel_map, time, tsc};
 
-const MSR_APIC_BASE: u32 = 0x1b;
+/// The first of the registers in x2APIC mode.
 const MSR_X2APIC: u32 = 0x800;
-const MSR_TSC_DEADLINE: u32 = 0x6e0;
-const BASE_X2APIC: u64 = 1 << 10;
-const BASE_ENABLE: u64 = 1 << 11;
+const DEADLINE: Msr = Msr::new(0x6e0);
 
 // Registers (Intel SDM volume 3, table 12-1).
 const ID: u32 = 0x20;
@@ -43,12 +44,13 @@ pub(crate) fn init() {
     // SAFETY: every 64-bit CPU has a local APIC; turning it on delivers nothing yet. The mode is changed from
     // xAPIC to x2APIC only, which is allowed.
     unsafe {
-        let base = cpu::read_msr(MSR_APIC_BASE) | BASE_ENABLE;
+        let (base, flags) = ApicBase::read();
+        let flags = flags | ApicBaseFlags::LAPIC_ENABLE;
         if cpu::features().x2apic {
-            cpu::write_msr(MSR_APIC_BASE, base | BASE_X2APIC);
+            ApicBase::write(base, flags | ApicBaseFlags::X2APIC_ENABLE);
         } else {
-            cpu::write_msr(MSR_APIC_BASE, base);
-            let registers = kernel_map::map_mmio(base & 0x000f_ffff_ffff_f000, 4096);
+            ApicBase::write(base, flags);
+            let registers = kernel_map::map_mmio(base.start_address().as_u64(), 4096);
             REGISTERS.store(registers.cast(), Ordering::Relaxed);
         }
     }
@@ -102,8 +104,9 @@ pub(crate) fn timer_arm(deadline_ns: u64) {
     let deadline_ns = deadline_ns.min(time::refine_deadline());
     if TSC_DEADLINE.load(Ordering::Relaxed) {
         let deadline = if deadline_ns == u64::MAX { 0 } else { tsc::from_monotonic(deadline_ns).max(1) };
+        let mut register = DEADLINE;
         // SAFETY: the CPU has the register; it causes a timer interrupt, which is handled.
-        unsafe { cpu::write_msr(MSR_TSC_DEADLINE, deadline) };
+        unsafe { register.write(deadline) };
         return;
     }
     let ticks = if deadline_ns == u64::MAX {
@@ -137,7 +140,7 @@ fn read(register: u32) -> u32 {
     let registers = REGISTERS.load(Ordering::Relaxed);
     if registers.is_null() {
         // SAFETY: in x2APIC mode each register is at this MSR; reading those used here has no effect.
-        unsafe { cpu::read_msr(MSR_X2APIC + (register >> 4)) as u32 }
+        unsafe { Msr::new(MSR_X2APIC + (register >> 4)).read() as u32 }
     } else {
         // SAFETY: the page of registers is mapped; offsets are within it.
         unsafe { registers.byte_add(register as usize).read_volatile() }
@@ -149,7 +152,7 @@ fn write(register: u32, value: u32) {
     if registers.is_null() {
         // SAFETY: as in `read`; the callers above write values that the registers accept, and every interrupt that results has
         // a handler.
-        unsafe { cpu::write_msr(MSR_X2APIC + (register >> 4), u64::from(value)) };
+        unsafe { Msr::new(MSR_X2APIC + (register >> 4)).write(u64::from(value)) };
     } else {
         // SAFETY: as above.
         unsafe { registers.byte_add(register as usize).write_volatile(value) };
@@ -173,6 +176,6 @@ fn mask_8259() {
     ];
     for (port, value) in steps {
         // SAFETY: these are the 8259s' ports; with all lines masked they do nothing. Where there are none, writes are ignored.
-        unsafe { cpu::outb(port, value) };
+        unsafe { Port::<u8>::new(port).write(value) };
     }
 }

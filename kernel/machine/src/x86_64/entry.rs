@@ -2,22 +2,23 @@
 //! uses the same format.
 
 use crate::paging::Prot;
+use x86_64::structures::paging::PageTableFlags;
 
 /// Levels of tables, the leaves' one included.
 pub(crate) const LEVELS: u32 = 4;
 /// Entries in a table.
 pub(crate) const ENTRIES: usize = 512;
 
-const PRESENT: u64 = 1;
-const WRITABLE: u64 = 1 << 1;
-const USER: u64 = 1 << 2;
-const ACCESSED: u64 = 1 << 5;
-const DIRTY: u64 = 1 << 6;
+const PRESENT: u64 = PageTableFlags::PRESENT.bits();
+const WRITABLE: u64 = PageTableFlags::WRITABLE.bits();
+const USER: u64 = PageTableFlags::USER_ACCESSIBLE.bits();
+const ACCESSED: u64 = PageTableFlags::ACCESSED.bits();
+const DIRTY: u64 = PageTableFlags::DIRTY.bits();
 #[cfg(target_os = "none")]
-const GLOBAL: u64 = 1 << 8;
+const GLOBAL: u64 = PageTableFlags::GLOBAL.bits();
 /// Free for software: the entry holds a frame, though it may not be present (no access allowed).
-const HELD: u64 = 1 << 9;
-const NO_EXECUTE: u64 = 1 << 63;
+const HELD: u64 = PageTableFlags::BIT_9.bits();
+const NO_EXECUTE: u64 = PageTableFlags::NO_EXECUTE.bits();
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// The value of an entry.

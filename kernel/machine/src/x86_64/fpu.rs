@@ -9,16 +9,18 @@ use core::arch::asm;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use x86_64::registers::xcontrol::{XCr0, XCr0Flags};
+
 use super::cpu;
 use super::percpu::{self, PerCpu};
 use crate::frame::OutOfMemory;
 use crate::user::BadFpState;
 
-const X87: u64 = 1;
-const SSE: u64 = 1 << 1;
-const AVX: u64 = 1 << 2;
-const AVX512: u64 = 7 << 5;
-const PKRU: u64 = 1 << 9;
+const X87: u64 = XCr0Flags::X87.bits();
+const SSE: u64 = XCr0Flags::SSE.bits();
+const AVX: u64 = XCr0Flags::AVX.bits();
+const AVX512: u64 = XCr0Flags::OPMASK.union(XCr0Flags::ZMM_HI256).union(XCr0Flags::HI16_ZMM).bits();
+const PKRU: u64 = XCr0Flags::MPK.bits();
 
 /// Bytes of the x87 and SSE part.
 const LEGACY_LEN: usize = 512;
@@ -69,10 +71,7 @@ pub(crate) fn init() {
             mask |= offered & PKRU;
         }
         // SAFETY: CR4.OSXSAVE is on, the CPU offers these components, and AVX-512 comes with AVX, AVX with SSE.
-        unsafe {
-            asm!("xsetbv", in("ecx") 0, in("eax") mask as u32, in("edx") (mask >> 32) as u32,
-                options(nomem, nostack, preserves_flags));
-        }
+        unsafe { XCr0::write(XCr0Flags::from_bits_truncate(mask)) };
         ENABLED.store(mask, Ordering::Relaxed);
         AREA_LEN.store(cpu::cpuid(13, 0).ebx as usize, Ordering::Relaxed);
     }

@@ -3,121 +3,71 @@
 //! There is no 32-bit code segment for user mode: loading 0x23 into CS is a general protection fault, so that
 //! compatibility mode, and with it the 32-bit system calls, cannot be reached.
 
-use core::arch::asm;
+use x86_64::PrivilegeLevel::{Ring0, Ring3};
+use x86_64::VirtAddr;
+use x86_64::instructions::segmentation::{CS, DS, ES, FS, GS, SS, Segment};
+use x86_64::instructions::tables::load_tss;
+use x86_64::structures::gdt::{Descriptor, DescriptorFlags, GlobalDescriptorTable, SegmentSelector};
+use x86_64::structures::tss::TaskStateSegment;
 
-/// Kernel code.
-pub(crate) const KERNEL_CS: u16 = 0x10;
-/// Kernel data.
-pub(crate) const KERNEL_DS: u16 = 0x18;
-/// Base for SYSRET: the CPU takes SS = base + 8 and CS = base + 16.
-pub(crate) const SYSRET_BASE: u16 = 0x23;
-/// User data, privilege level 3.
-pub(crate) const USER_DS: u16 = 0x2b;
-/// User 64-bit code, privilege level 3.
-pub(crate) const USER_CS: u16 = 0x33;
-const TSS_SELECTOR: u16 = 0x40;
+/// Kernel code: 0x10.
+pub(crate) const KERNEL_CS: SegmentSelector = SegmentSelector::new(2, Ring0);
+/// Kernel data: 0x18.
+pub(crate) const KERNEL_DS: SegmentSelector = SegmentSelector::new(3, Ring0);
+/// User data: 0x2b.
+pub(crate) const USER_DS: SegmentSelector = SegmentSelector::new(5, Ring3);
+/// User 64-bit code: 0x33.
+pub(crate) const USER_CS: SegmentSelector = SegmentSelector::new(6, Ring3);
 
-/// Numbers in the interrupt stack table of the faults that must not trust the stack pointer.
+/// Numbers in the interrupt stack table, from 0, of the faults that must not trust the stack pointer.
 pub(crate) mod ist {
-    pub(crate) const DOUBLE_FAULT: u8 = 1;
-    pub(crate) const NMI: u8 = 2;
-    pub(crate) const MACHINE_CHECK: u8 = 3;
-    pub(crate) const DEBUG: u8 = 4;
+    pub(crate) const DOUBLE_FAULT: u16 = 0;
+    pub(crate) const NMI: u16 = 1;
+    pub(crate) const MACHINE_CHECK: u16 = 2;
+    pub(crate) const DEBUG: u16 = 3;
 }
 
-/// The 64-bit task state segment (Intel SDM volume 3, 9.7).
-#[repr(C, packed(4))]
-pub(crate) struct Tss {
-    reserved0: u32,
-    rsp: [u64; 3],
-    reserved1: u64,
-    ist: [u64; 7],
-    reserved2: u64,
-    reserved3: u16,
-    io_map_base: u16,
+/// The global descriptor table of a CPU: the segments, and room for the task state segment.
+pub(crate) type Gdt = GlobalDescriptorTable<10>;
+
+/// The segments.
+pub(crate) const fn segments() -> Gdt {
+    Gdt::from_raw_entries(&[
+        0,
+        0,
+        DescriptorFlags::KERNEL_CODE64.bits(),
+        DescriptorFlags::KERNEL_DATA.bits(),
+        0, // 0x20 would be 32-bit user code
+        DescriptorFlags::USER_DATA.bits(),
+        DescriptorFlags::USER_CODE64.bits(),
+        0,
+    ])
 }
 
-impl Tss {
-    pub(crate) const fn new() -> Self {
-        Self {
-            reserved0: 0,
-            rsp: [0; 3],
-            reserved1: 0,
-            ist: [0; 7],
-            reserved2: 0,
-            reserved3: 0,
-            // Beyond the limit: no port is allowed to user mode.
-            io_map_base: size_of::<Self>() as u16,
-        }
-    }
-
-    /// Sets the stacks numbered as in [`ist`]: each is the address that the CPU pushes below.
-    pub(crate) fn set_interrupt_stacks(&mut self, tops: [u64; 4]) {
-        let mut all = [0; 7];
-        all[..4].copy_from_slice(&tops);
-        self.ist = all;
-    }
-
-    /// Where the CPU reads the stack pointer for interrupts from user mode.
-    pub(crate) fn rsp0_address(&self) -> u64 {
-        (&raw const self.rsp) as u64
-    }
+/// Sets the stacks numbered as in [`ist`]: each is the address that the CPU pushes below.
+pub(crate) fn set_interrupt_stacks(tss: &mut TaskStateSegment, tops: [VirtAddr; 4]) {
+    let mut all = [VirtAddr::zero(); 7];
+    all[..4].copy_from_slice(&tops);
+    tss.interrupt_stack_table = all;
 }
 
-/// The global descriptor table.
-#[repr(C, align(16))]
-pub(crate) struct Gdt([u64; 10]);
-
-impl Gdt {
-    pub(crate) const fn new() -> Self {
-        Self([
-            0,
-            0,
-            0x00af_9b00_0000_ffff, // 0x10 kernel code, 64-bit
-            0x00cf_9300_0000_ffff, // 0x18 kernel data
-            0,                     // 0x20 would be 32-bit user code
-            0x00cf_f300_0000_ffff, // 0x28 user data
-            0x00af_fb00_0000_ffff, // 0x30 user code, 64-bit
-            0,
-            0, // 0x40 the task state segment, two entries
-            0,
-        ])
+/// Enters the TSS into the table and makes the CPU use both.
+///
+/// # Safety
+/// The two stay where they are for ever, the table without change, and the TSS changed by this CPU only. The table is one of
+/// [`segments`].
+pub(crate) unsafe fn load(gdt: &mut Gdt, tss: *const TaskStateSegment) {
+    // SAFETY: the caller says that the TSS stays. The code and data descriptors are those in use already, so CS and SS stay
+    // good; nothing uses the other segments (GS gets its base after this).
+    unsafe {
+        let tss = gdt.append(Descriptor::tss_segment_unchecked(tss));
+        gdt.load_unsafe();
+        CS::set_reg(KERNEL_CS);
+        SS::set_reg(KERNEL_DS);
+        DS::set_reg(SegmentSelector::NULL);
+        ES::set_reg(SegmentSelector::NULL);
+        FS::set_reg(SegmentSelector::NULL);
+        GS::set_reg(SegmentSelector::NULL);
+        load_tss(tss);
     }
-
-    /// Enters the TSS and makes the CPU use both.
-    pub(crate) fn load(&'static mut self, tss: &'static Tss) {
-        let base = (&raw const *tss) as u64;
-        let limit = size_of::<Tss>() as u64 - 1;
-        let slot = TSS_SELECTOR as usize / 8;
-        self.0[slot] = limit | (base & 0x00ff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
-        self.0[slot + 1] = base >> 32;
-        let pointer =
-            DescriptorPointer { limit: size_of::<Self>() as u16 - 1, base: (&raw const self.0) as u64 };
-        // SAFETY: the table is valid and lives for ever; its code and data descriptors are those in use already, so
-        // CS and SS stay good; the TSS descriptor describes `tss`, which lives for ever too.
-        unsafe {
-            asm!(
-                "lgdt [{pointer}]",
-                "mov {scratch:x}, 0x18",
-                "mov ss, {scratch:x}",
-                "xor {scratch:e}, {scratch:e}",
-                "mov ds, {scratch:x}",
-                "mov es, {scratch:x}",
-                "mov fs, {scratch:x}",
-                "mov gs, {scratch:x}",
-                "ltr {tss:x}",
-                pointer = in(reg) &raw const pointer,
-                tss = in(reg) TSS_SELECTOR,
-                scratch = out(reg) _,
-                options(nostack),
-            );
-        }
-    }
-}
-
-/// Operand of LGDT and LIDT.
-#[repr(C, packed)]
-pub(crate) struct DescriptorPointer {
-    pub(crate) limit: u16,
-    pub(crate) base: u64,
 }

@@ -1,80 +1,79 @@
 //! The interrupt descriptor table: one gate a vector, all to the stubs in `trap.rs`.
+//!
+//! The gates are the `x86_64` crate's, the table is not: its `InterruptDescriptorTable` wants handlers with the
+//! `x86-interrupt` calling convention, which stable Rust does not have, and names each exception's field by such a type, whereas
+//! all vectors lead to stubs of one kind here. Nor would that convention do for traps from user mode, which go back into a
+//! function call (see `user.rs`).
 
-use core::arch::asm;
 use core::cell::UnsafeCell;
 
-use super::gdt::{DescriptorPointer, KERNEL_CS, ist};
+use x86_64::instructions::tables::lidt;
+use x86_64::structures::DescriptorTablePointer;
+use x86_64::structures::idt::{Entry, HandlerFunc};
+use x86_64::{PrivilegeLevel, VirtAddr};
+
+use super::gdt::ist;
 use super::trap;
 
 /// Numbers of the exceptions that are treated by name.
 pub(crate) mod vector {
-    pub(crate) const DEBUG: u8 = 1;
-    pub(crate) const NMI: u8 = 2;
-    pub(crate) const BREAKPOINT: u8 = 3;
-    pub(crate) const OVERFLOW: u8 = 4;
-    pub(crate) const DOUBLE_FAULT: u8 = 8;
-    pub(crate) const GENERAL_PROTECTION: u8 = 13;
-    pub(crate) const PAGE_FAULT: u8 = 14;
-    pub(crate) const MACHINE_CHECK: u8 = 18;
+    use x86_64::structures::idt::ExceptionVector;
+    pub(crate) const DEBUG: u8 = ExceptionVector::Debug as u8;
+    pub(crate) const NMI: u8 = ExceptionVector::NonMaskableInterrupt as u8;
+    pub(crate) const BREAKPOINT: u8 = ExceptionVector::Breakpoint as u8;
+    pub(crate) const OVERFLOW: u8 = ExceptionVector::Overflow as u8;
+    pub(crate) const DOUBLE_FAULT: u8 = ExceptionVector::Double as u8;
+    pub(crate) const GENERAL_PROTECTION: u8 = ExceptionVector::GeneralProtection as u8;
+    pub(crate) const PAGE_FAULT: u8 = ExceptionVector::Page as u8;
+    pub(crate) const MACHINE_CHECK: u8 = ExceptionVector::MachineCheck as u8;
     /// First that is not an exception.
     pub(crate) const FIRST_INTERRUPT: u8 = 32;
 }
 
-/// A 64-bit interrupt gate (Intel SDM volume 3, 7.14.1).
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Gate {
-    offset_low: u16,
-    selector: u16,
-    ist: u8,
-    kind: u8,
-    offset_middle: u16,
-    offset_high: u32,
-    reserved: u32,
-}
+type Gates = [Entry<HandlerFunc>; 256];
 
 #[repr(C, align(4096))]
-struct Idt(UnsafeCell<[Gate; 256]>);
+struct Idt(UnsafeCell<Gates>);
 
 // SAFETY: `init` writes it once, on the boot CPU, before any other CPU runs; after that it is only read, by the CPUs.
 unsafe impl Sync for Idt {}
 
-const EMPTY: Gate =
-    Gate { offset_low: 0, selector: 0, ist: 0, kind: 0, offset_middle: 0, offset_high: 0, reserved: 0 };
-static IDT: Idt = Idt(UnsafeCell::new([EMPTY; 256]));
+static IDT: Idt = Idt(UnsafeCell::new([Entry::missing(); 256]));
 
-/// Fills the table and loads it on this CPU.
+/// Fills the table and loads it on this CPU, whose code segment is the kernel's.
 pub(crate) fn init() {
-    let gates: [Gate; 256] = core::array::from_fn(|number| {
-        let number = number as u8;
-        let offset = trap::stub_address(number);
+    // SAFETY: this is the boot CPU before the table is in use, so nothing reads it meanwhile.
+    let gates: &mut Gates = unsafe { &mut *IDT.0.get() };
+    for (number, gate) in (0u8..=255).zip(gates) {
+        let stack = match number {
+            vector::DOUBLE_FAULT => Some(ist::DOUBLE_FAULT),
+            vector::NMI => Some(ist::NMI),
+            vector::MACHINE_CHECK => Some(ist::MACHINE_CHECK),
+            vector::DEBUG => Some(ist::DEBUG),
+            _ => None,
+        };
+        // SAFETY: the stub takes what the CPU pushes for this vector, and is written for that stack; the stacks are in
+        // the TSS of every CPU, each for one vector.
+        let options = unsafe {
+            let options = gate.set_handler_addr(VirtAddr::new(trap::stub_address(number)));
+            if let Some(stack) = stack {
+                options.set_stack_index(stack);
+            }
+            options
+        };
         // Only INT3 and INTO may be raised by the program itself: INT 0x80 is a general protection fault, as
         // in a Linux without 32-bit emulation.
-        let privilege = if matches!(number, vector::BREAKPOINT | vector::OVERFLOW) { 3 } else { 0 };
-        Gate {
-            offset_low: offset as u16,
-            selector: KERNEL_CS,
-            ist: match number {
-                vector::DOUBLE_FAULT => ist::DOUBLE_FAULT,
-                vector::NMI => ist::NMI,
-                vector::MACHINE_CHECK => ist::MACHINE_CHECK,
-                vector::DEBUG => ist::DEBUG,
-                _ => 0,
-            },
-            kind: 0x8e | privilege << 5,
-            offset_middle: (offset >> 16) as u16,
-            offset_high: (offset >> 32) as u32,
-            reserved: 0,
+        if matches!(number, vector::BREAKPOINT | vector::OVERFLOW) {
+            options.set_privilege_level(PrivilegeLevel::Ring3);
         }
-    });
-    // SAFETY: this is the boot CPU before the table is in use, so nothing reads it meanwhile.
-    unsafe { IDT.0.get().write(gates) };
+    }
     load();
 }
 
 /// Loads the table on this CPU.
 pub(crate) fn load() {
-    let pointer = DescriptorPointer { limit: size_of::<Idt>() as u16 - 1, base: IDT.0.get() as u64 };
+    let limit = size_of::<Gates>() as u16 - 1;
+    let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(IDT.0.get()) };
     // SAFETY: the table is complete and lives for ever.
-    unsafe { asm!("lidt [{}]", in(reg) &raw const pointer, options(nostack, readonly, preserves_flags)) };
+    unsafe { lidt(&pointer) };
 }

@@ -1,8 +1,9 @@
 //! Interrupt vectors and their handlers.
 
 use alloc::boxed::Box;
-use core::arch::asm;
-use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering, compiler_fence};
+
+use x86_64::instructions::interrupts;
 
 use super::{apic, time};
 
@@ -68,7 +69,9 @@ pub(crate) fn dispatch(vector: u8) {
 
 /// Halts the CPU until an interrupt has been handled. Returns with interrupts off again.
 pub(crate) fn wait_for_interrupt() {
-    // SAFETY: the gates and handlers are in place; kernel code that idles holds no lock. STI takes effect after the next
-    // instruction, so an interrupt that came just before is not slept through.
-    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+    // The crate says that halting touches no memory, but handlers do.
+    compiler_fence(Ordering::SeqCst);
+    // STI takes effect after the next instruction, so an interrupt that came just before is not slept through.
+    interrupts::enable_and_hlt();
+    interrupts::disable();
 }

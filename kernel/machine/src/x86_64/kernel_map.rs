@@ -4,23 +4,19 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use x86_64::VirtAddr;
+use x86_64::registers::control::Cr3;
+use x86_64::structures::paging::PageTableFlags as Flags;
+
 use super::boot::Range;
 use super::cpu;
 use super::layout::{DIRECT_MAP, KERNEL_BASE, MMIO_WINDOW, STACK_WINDOW, phys_to_virt};
 use crate::sync::SpinLock;
 
-/// Page-table entry bits (Intel SDM volume 3, 5.5.4).
-pub(crate) mod bits {
-    pub(crate) const PRESENT: u64 = 1;
-    pub(crate) const WRITE: u64 = 1 << 1;
-    pub(crate) const WRITE_THROUGH: u64 = 1 << 3;
-    pub(crate) const NO_CACHE: u64 = 1 << 4;
-    pub(crate) const LARGE: u64 = 1 << 7;
-    pub(crate) const GLOBAL: u64 = 1 << 8;
-    pub(crate) const NO_EXECUTE: u64 = 1 << 63;
-    pub(crate) const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-}
-use bits::{ADDRESS, GLOBAL, LARGE, NO_CACHE, NO_EXECUTE, PRESENT, WRITE, WRITE_THROUGH};
+/// The bits of an entry that are an address.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// An entry that leads to another table.
+const TABLE: Flags = Flags::PRESENT.union(Flags::WRITABLE);
 
 /// One page table.
 #[repr(C, align(4096))]
@@ -36,8 +32,13 @@ impl Table {
         (&raw const *self) as u64 - KERNEL_BASE
     }
 
-    fn set(&self, index: usize, entry: u64) {
-        self.0[index].store(entry, Ordering::Relaxed);
+    fn set(&self, index: usize, physical: u64, flags: Flags) {
+        self.0[index].store(physical | flags.bits(), Ordering::Relaxed);
+    }
+
+    /// Makes an entry lead to another table of the image.
+    fn set_table(&self, index: usize, table: &'static Self) {
+        self.set(index, table.physical(), TABLE);
     }
 }
 
@@ -95,16 +96,20 @@ pub(crate) fn root() -> u64 {
     ROOT.physical()
 }
 
+/// The bit that forbids execution, if the CPU has it.
+fn no_execute() -> Flags {
+    if cpu::features().no_execute { Flags::NO_EXECUTE } else { Flags::empty() }
+}
+
 /// Builds the tables and switches to them.
 pub(crate) fn init(memory: &[Range]) {
-    let no_execute = if cpu::features().no_execute { NO_EXECUTE } else { 0 };
-    let data = PRESENT | WRITE | GLOBAL | no_execute;
-    map_image(no_execute);
+    let data = Flags::PRESENT | Flags::WRITABLE | Flags::GLOBAL | no_execute();
+    map_image();
     let top = memory.iter().map(|range| range.end).max().unwrap_or(0).max(4 << 30);
     let giants = usize::try_from(top.div_ceil(1 << 30)).unwrap_or(512).min(512);
     if cpu::features().gigabyte_pages {
         for giant in 0..giants {
-            DIRECT.set(giant, (giant as u64) << 30 | LARGE | data);
+            DIRECT.set(giant, (giant as u64) << 30, Flags::HUGE_PAGE | data);
         }
     } else {
         assert!(
@@ -114,50 +119,53 @@ pub(crate) fn init(memory: &[Range]) {
         );
         for (giant, table) in DIRECT_2M.iter().take(giants).enumerate() {
             fill_2m(table, giant as u64, data);
-            DIRECT.set(giant, table.physical() | PRESENT | WRITE);
+            DIRECT.set_table(giant, table);
         }
     }
     for (index, table) in MMIO_4K.iter().enumerate() {
-        MMIO_2M.set(index, table.physical() | PRESENT | WRITE);
+        MMIO_2M.set_table(index, table);
     }
-    MMIO_1G.set(0, MMIO_2M.physical() | PRESENT | WRITE);
-    let slot = |address: u64| (address >> 39) as usize & 511;
-    ROOT.set(slot(DIRECT_MAP), DIRECT.physical() | PRESENT | WRITE);
-    ROOT.set(slot(STACK_WINDOW), STACKS_1G.physical() | PRESENT | WRITE);
-    ROOT.set(slot(MMIO_WINDOW), MMIO_1G.physical() | PRESENT | WRITE);
-    ROOT.set(slot(KERNEL_BASE), IMAGE_1G.physical() | PRESENT | WRITE);
+    MMIO_1G.set_table(0, &MMIO_2M);
+    let slot = |address| usize::from(VirtAddr::new(address).p4_index());
+    ROOT.set_table(slot(DIRECT_MAP), &DIRECT);
+    ROOT.set_table(slot(STACK_WINDOW), &STACKS_1G);
+    ROOT.set_table(slot(MMIO_WINDOW), &MMIO_1G);
+    ROOT.set_table(slot(KERNEL_BASE), &IMAGE_1G);
     // The entry code's tables have no global entries, so nothing of them stays in the TLB.
     // SAFETY: the tables map the running code, its data and stack (in the image) as before.
-    unsafe { cpu::write_cr3(root()) };
+    unsafe { cpu::load_page_table(root()) };
 }
 
-fn fill_2m(table: &Table, giant: u64, data: u64) {
+fn fill_2m(table: &Table, giant: u64, data: Flags) {
     for index in 0..512 {
-        table.set(index as usize, giant << 30 | index << 21 | LARGE | data);
+        table.set(index as usize, giant << 30 | index << 21, Flags::HUGE_PAGE | data);
     }
 }
 
 /// Maps the image page by page: code executable, constants read-only, data writable.
-fn map_image(no_execute: u64) {
+fn map_image() {
+    let code = Flags::PRESENT | Flags::GLOBAL;
+    let constants = code | no_execute();
+    let data = constants | Flags::WRITABLE;
     let parts = [
-        (&raw const husk_text_start, &raw const husk_text_end, PRESENT | GLOBAL),
-        (&raw const husk_rodata_start, &raw const husk_rodata_end, PRESENT | GLOBAL | no_execute),
-        (&raw const husk_symbols_start, &raw const husk_symbols_end, PRESENT | GLOBAL | no_execute),
-        (&raw const husk_data_start, &raw const husk_data_end, PRESENT | WRITE | GLOBAL | no_execute),
+        (&raw const husk_text_start, &raw const husk_text_end, code),
+        (&raw const husk_rodata_start, &raw const husk_rodata_end, constants),
+        (&raw const husk_symbols_start, &raw const husk_symbols_end, constants),
+        (&raw const husk_data_start, &raw const husk_data_end, data),
     ];
-    for (start, end, entry) in parts {
+    for (start, end, flags) in parts {
         let first = (start as u64 - KERNEL_BASE) & !4095;
         let last = (end as u64 - KERNEL_BASE).next_multiple_of(4096);
         assert!(last <= (IMAGE_TABLES as u64) << 21, "the kernel image is larger than its page tables");
         for physical in (first..last).step_by(4096) {
             let page = (physical >> 12) as usize;
-            IMAGE_4K[page / 512].set(page % 512, physical | entry);
+            IMAGE_4K[page / 512].set(page % 512, physical, flags);
         }
     }
     for (index, table) in IMAGE_4K.iter().enumerate() {
-        IMAGE_2M.set(index, table.physical() | PRESENT | WRITE);
+        IMAGE_2M.set_table(index, table);
     }
-    IMAGE_1G.set((KERNEL_BASE >> 30) as usize & 511, IMAGE_2M.physical() | PRESENT | WRITE);
+    IMAGE_1G.set_table(usize::from(VirtAddr::new(KERNEL_BASE).p3_index()), &IMAGE_2M);
 }
 
 /// Maps device registers, uncached, for good. The address returned has the same offset in its page.
@@ -174,28 +182,28 @@ pub(crate) fn map_mmio(physical: u64, len: usize) -> *mut u8 {
         "no room to map {len} bytes of device registers at {physical:#x}"
     );
     *used += pages;
-    let no_execute = if cpu::features().no_execute { NO_EXECUTE } else { 0 };
-    let entry = PRESENT | WRITE | NO_CACHE | WRITE_THROUGH | GLOBAL | no_execute;
+    let flags = TABLE | Flags::NO_CACHE | Flags::WRITE_THROUGH | Flags::GLOBAL | no_execute();
     for page in 0..pages {
         let slot = first + page;
-        MMIO_4K[slot / 512].set(slot % 512, ((physical & !4095) + ((page as u64) << 12)) | entry);
+        MMIO_4K[slot / 512].set(slot % 512, (physical & !4095) + ((page as u64) << 12), flags);
     }
     (MMIO_WINDOW as usize + (first << 12) + offset) as *mut u8
 }
 
 /// The physical address behind a virtual one in the live page tables: for reading memory that may not be there.
 pub(crate) fn translate(address: u64) -> Option<u64> {
-    let mut table = cpu::read_cr3() & ADDRESS;
+    let mut table = Cr3::read_raw().0.start_address().as_u64();
     for level in (0..4).rev() {
         let shift = 12 + 9 * level;
         let index = (address >> shift) & 511;
         // SAFETY: live page tables are in RAM, all of which is in the direct map.
         let entry = unsafe { phys_to_virt(table + index * 8).cast::<u64>().read_volatile() };
-        if entry & PRESENT == 0 {
+        let flags = Flags::from_bits_retain(entry);
+        if !flags.contains(Flags::PRESENT) {
             return None;
         }
         let inside = (1u64 << shift) - 1;
-        if level == 0 || entry & LARGE != 0 {
+        if level == 0 || flags.contains(Flags::HUGE_PAGE) {
             return Some((entry & ADDRESS & !inside) | (address & inside));
         }
         table = entry & ADDRESS;

@@ -5,6 +5,8 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use x86_64::registers::model_specific::Msr;
+
 use super::layout::KERNEL_BASE;
 use super::{cpu, tsc};
 
@@ -12,8 +14,8 @@ const SIGNATURE_LEAF: u32 = 0x4000_0000;
 const FEATURES_LEAF: u32 = 0x4000_0001;
 const FEATURE_CLOCKSOURCE2: u32 = 1 << 3;
 const FEATURE_STABLE: u32 = 1 << 24;
-const MSR_WALL_CLOCK: u32 = 0x4b56_4d00;
-const MSR_SYSTEM_TIME: u32 = 0x4b56_4d01;
+const MSR_WALL_CLOCK: Msr = Msr::new(0x4b56_4d00);
+const MSR_SYSTEM_TIME: Msr = Msr::new(0x4b56_4d01);
 const ENABLE: u64 = 1;
 
 /// `struct pvclock_vcpu_time_info`.
@@ -68,16 +70,17 @@ pub(crate) fn detect() -> Option<Reading> {
     if features & (FEATURE_CLOCKSOURCE2 | FEATURE_STABLE) != FEATURE_CLOCKSOURCE2 | FEATURE_STABLE {
         return None;
     }
+    let (mut system_time, mut wall_clock) = (MSR_SYSTEM_TIME, MSR_WALL_CLOCK);
     // SAFETY: the host has the registers (its feature bits say so); it writes to the two structures, which
     // are in the image for ever, are made of atomics, and do not cross a page.
     unsafe {
-        cpu::write_msr(MSR_SYSTEM_TIME, ((&raw const SYSTEM_TIME) as u64 - KERNEL_BASE) | ENABLE);
-        cpu::write_msr(MSR_WALL_CLOCK, (&raw const WALL_CLOCK) as u64 - KERNEL_BASE);
+        system_time.write(((&raw const SYSTEM_TIME) as u64 - KERNEL_BASE) | ENABLE);
+        wall_clock.write((&raw const WALL_CLOCK) as u64 - KERNEL_BASE);
     }
     let reading = read_consistently();
     // The clock is not read again: the host need not keep it up to date.
     // SAFETY: as above.
-    unsafe { cpu::write_msr(MSR_SYSTEM_TIME, 0) };
+    unsafe { system_time.write(0) };
     reading
 }
 

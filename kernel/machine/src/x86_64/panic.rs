@@ -4,13 +4,15 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use x86_64::registers::control::{Cr2, Cr3};
+
 use super::idt::vector;
+use super::kernel_map;
 use super::layout::phys_to_virt;
 use super::percpu;
 use super::serial::Serial;
 use super::symbols::Symbol;
 use super::trap::TrapFrame;
-use super::{cpu, kernel_map};
 use crate::power::{PANIC_CODE, power_off};
 
 /// Frames that a backtrace shows at most.
@@ -95,8 +97,8 @@ fn write_registers(frame: &TrapFrame) -> fmt::Result {
         ("r15", frame.r15),
         ("rip", frame.rip),
         ("flg", frame.rflags),
-        ("cr2", cpu::read_cr2()),
-        ("cr3", cpu::read_cr3()),
+        ("cr2", Cr2::read_raw()),
+        ("cr3", Cr3::read_raw().0.start_address().as_u64()),
     ];
     for line in registers.chunks(4) {
         for (name, value) in line {

@@ -6,8 +6,11 @@ use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use super::cpu;
-use super::gdt::{Gdt, Tss};
+use x86_64::VirtAddr;
+use x86_64::registers::model_specific::{FsBase, GsBase, KernelGsBase};
+use x86_64::structures::tss::TaskStateSegment;
+
+use super::gdt::{self, Gdt};
 use crate::sync::level::Held;
 
 /// Bytes of each stack in the interrupt stack table.
@@ -32,7 +35,7 @@ pub(crate) struct PerCpu {
     pub(crate) thread: AtomicPtr<()>,
     /// FS base in the CPU, for user mode.
     pub(crate) user_fs: AtomicU64,
-    /// GS base in the CPU, for user mode (`MSR_KERNEL_GS_BASE` while in the kernel).
+    /// GS base in the CPU, for user mode (in `KernelGsBase` while in the kernel).
     pub(crate) user_gs: AtomicU64,
     /// The save area of the floating-point state that is newer in the CPU's registers than in memory, or null.
     pub(crate) fp_live: AtomicPtr<u8>,
@@ -42,7 +45,7 @@ pub(crate) struct PerCpu {
     pub(crate) panicking: AtomicBool,
     held_locks: UnsafeCell<Held>,
     gdt: UnsafeCell<Gdt>,
-    tss: UnsafeCell<Tss>,
+    tss: UnsafeCell<TaskStateSegment>,
     ist_stacks: [UnsafeCell<IstStack>; 4],
 }
 
@@ -85,8 +88,8 @@ impl PerCpu {
             fp_loaded: AtomicU64::new(0),
             panicking: AtomicBool::new(false),
             held_locks: UnsafeCell::new(Held::NONE),
-            gdt: UnsafeCell::new(Gdt::new()),
-            tss: UnsafeCell::new(Tss::new()),
+            gdt: UnsafeCell::new(gdt::segments()),
+            tss: UnsafeCell::new(TaskStateSegment::new()),
             ist_stacks: [const { UnsafeCell::new(IstStack { bytes: [0; IST_STACK_LEN], percpu: 0, unused: 0 }) };
                 4],
         }
@@ -118,20 +121,21 @@ fn init(block: &'static PerCpu, index: usize) {
         // SAFETY: this runs once a block, before the CPU uses it; the stack is part of the block.
         unsafe {
             (*stack).percpu = address;
-            (&raw const (*stack).percpu) as u64
+            VirtAddr::from_ptr(&raw const (*stack).percpu)
         }
     });
-    // SAFETY: as above: nobody else has a reference to the block's GDT and TSS.
-    let (gdt, tss) = unsafe { (&mut *block.gdt.get(), &mut *block.tss.get()) };
-    tss.set_interrupt_stacks(tops);
-    block.tss_rsp0.store(tss.rsp0_address(), Ordering::Relaxed);
-    gdt.load(tss);
-    // SAFETY: GS then points at the block, as `current` expects; FS and the user's GS are zero, as the block says.
+    let tss = block.tss.get();
+    // SAFETY: as above: nobody else has a reference to the block's GDT and TSS; both are part of the block, which lives for ever.
     unsafe {
-        cpu::write_msr(cpu::MSR_GS_BASE, address);
-        cpu::write_msr(cpu::MSR_KERNEL_GS_BASE, 0);
-        cpu::write_msr(cpu::MSR_FS_BASE, 0);
+        gdt::set_interrupt_stacks(&mut *tss, tops);
+        // Where the CPU reads the stack pointer for interrupts from user mode.
+        block.tss_rsp0.store((&raw const (*tss).privilege_stack_table) as u64, Ordering::Relaxed);
+        gdt::load(&mut *block.gdt.get(), tss);
     }
+    // GS then points at the block, as `current` expects; FS and the user's GS are zero, as the block says.
+    GsBase::write(VirtAddr::from_ptr(block));
+    KernelGsBase::write(VirtAddr::zero());
+    FsBase::write(VirtAddr::zero());
 }
 
 /// The block of the CPU that this runs on. Kernel code is not pre-empted, so it stays so until the thread sleeps.

@@ -1,6 +1,8 @@
 //! Channel 2 of the 8254 timer: a counter of known frequency to measure the others against.
 
-use super::{cpu, tsc};
+use x86_64::instructions::port::Port;
+
+use super::tsc;
 
 /// Ticks a second.
 pub(crate) const FREQUENCY: u64 = 1_193_182;
@@ -28,11 +30,11 @@ pub(crate) struct Sample {
 pub(crate) fn start() {
     // SAFETY: the channel drives nothing but the speaker, which is off.
     unsafe {
-        let control = cpu::inb(CONTROL);
-        cpu::outb(CONTROL, control & !2 | 1);
-        cpu::outb(COMMAND, START);
-        cpu::outb(CHANNEL_2, 0xff);
-        cpu::outb(CHANNEL_2, 0xff);
+        let control = Port::<u8>::new(CONTROL).read();
+        Port::<u8>::new(CONTROL).write(control & !2 | 1);
+        Port::<u8>::new(COMMAND).write(START);
+        Port::<u8>::new(CHANNEL_2).write(0xff);
+        Port::<u8>::new(CHANNEL_2).write(0xff);
     }
 }
 
@@ -41,10 +43,12 @@ pub(crate) fn sample() -> Sample {
     let once = || {
         let before = tsc::read();
         // SAFETY: reading the channel's count has no effect on anything else.
-        unsafe { cpu::outb(COMMAND, LATCH) };
+        unsafe { Port::new(COMMAND).write(LATCH) };
         let after = tsc::read();
         // SAFETY: as above.
-        let count = unsafe { u16::from_le_bytes([cpu::inb(CHANNEL_2), cpu::inb(CHANNEL_2)]) };
+        let count = unsafe {
+            u16::from_le_bytes([Port::<u8>::new(CHANNEL_2).read(), Port::<u8>::new(CHANNEL_2).read()])
+        };
         Sample {
             tsc: before.midpoint(after),
             ticks: 0xffff_u16.wrapping_sub(count),

@@ -8,12 +8,22 @@
 use core::arch::global_asm;
 use core::sync::atomic::AtomicU64;
 
+use x86_64::registers::control::{Cr0Flags, Cr4Flags, EferFlags};
+
 /// TSC at the first instruction: the zero of the monotonic clock.
 #[unsafe(no_mangle)]
 pub(crate) static HUSK_ENTRY_TSC: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of the stack that boot runs on.
 const BOOT_STACK_LEN: usize = 64 * 1024;
+
+const CR4: Cr4Flags = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION.union(Cr4Flags::PAGE_GLOBAL);
+const CR0: Cr0Flags = Cr0Flags::PROTECTED_MODE_ENABLE
+    .union(Cr0Flags::MONITOR_COPROCESSOR)
+    .union(Cr0Flags::EXTENSION_TYPE)
+    .union(Cr0Flags::NUMERIC_ERROR)
+    .union(Cr0Flags::WRITE_PROTECT)
+    .union(Cr0Flags::PAGING);
 
 global_asm!(
     r#"
@@ -84,14 +94,14 @@ husk_pvh_entry:
     movl $(husk_boot_pdpt_low - {base} + 3), 256 * 8(%edi)
     movl $(husk_boot_pdpt_high - {base} + 3), 511 * 8(%edi)
 
-    movl $0xa0, %eax                // PAE, PGE
+    movl ${cr4}, %eax
     movl %eax, %cr4
     movl %edi, %cr3
-    movl $0xc0000080, %ecx          // EFER: LME
+    movl $0xc0000080, %ecx          // EFER
     rdmsr
-    orl $0x100, %eax
+    orl ${efer}, %eax
     wrmsr
-    movl $0x80010033, %eax          // PG, WP, NE, ET, MP, PE
+    movl ${cr0}, %eax
     movl %eax, %cr0
     lgdt husk_boot_gdtr - {base}
     ljmpl $0x10, $(2f - {base})
@@ -115,6 +125,9 @@ husk_pvh_entry:
     ud2
     .popsection
     "#,
+    cr4 = const CR4.bits(),
+    efer = const EferFlags::LONG_MODE_ENABLE.bits(),
+    cr0 = const CR0.bits(),
     base = const super::layout::KERNEL_BASE,
     stack_len = const BOOT_STACK_LEN,
     rust_entry = sym super::boot::rust_entry,

@@ -5,7 +5,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::{cpu, percpu, time};
+use x86_64::instructions::port::Port;
+
+use super::{percpu, time};
 use crate::sync::SpinLock;
 
 const COM1: u16 = 0x3f8;
@@ -36,12 +38,12 @@ pub(crate) fn init() {
     ];
     // SAFETY: these are COM1's registers; where there is no port, writes are ignored and reads give all ones.
     unsafe {
-        cpu::outb(SCRATCH, 0x5a);
-        if cpu::inb(SCRATCH) != 0x5a {
+        Port::<u8>::new(SCRATCH).write(0x5a);
+        if Port::<u8>::new(SCRATCH).read() != 0x5a {
             return;
         }
         for (port, value) in setup {
-            cpu::outb(port, value);
+            Port::<u8>::new(port).write(value);
         }
     }
     PRESENT.store(true, Ordering::Relaxed);
@@ -74,11 +76,11 @@ fn put(byte: u8) {
     // SAFETY: the port is there; sending a byte affects nothing else.
     unsafe {
         for _ in 0..PATIENCE {
-            if cpu::inb(LINE_STATUS) & TRANSMITTER_EMPTY != 0 {
+            if Port::<u8>::new(LINE_STATUS).read() & TRANSMITTER_EMPTY != 0 {
                 break;
             }
         }
-        cpu::outb(DATA, byte);
+        Port::<u8>::new(DATA).write(byte);
     }
 }
 

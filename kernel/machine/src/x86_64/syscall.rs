@@ -2,22 +2,37 @@
 
 use core::arch::global_asm;
 
-use super::cpu;
-use super::gdt::{KERNEL_CS, SYSRET_BASE};
+use x86_64::VirtAddr;
+use x86_64::registers::control::{Efer, EferFlags};
+use x86_64::registers::model_specific::{LStar, Msr, SFMask, Star};
+use x86_64::registers::rflags::RFlags;
+
+use super::gdt::{KERNEL_CS, KERNEL_DS, USER_CS, USER_DS};
 use super::percpu::offset;
 
-const MSR_STAR: u32 = 0xc000_0081;
-const MSR_LSTAR: u32 = 0xc000_0082;
-const MSR_CSTAR: u32 = 0xc000_0083;
-const MSR_FMASK: u32 = 0xc000_0084;
-const MSR_SYSENTER_CS: u32 = 0x174;
+/// The entry point for SYSCALL in compatibility mode.
+const CSTAR: Msr = Msr::new(0xc000_0083);
+const SYSENTER_CS: Msr = Msr::new(0x174);
 
 /// What `husk_enter_user` returns after a system call: no vector.
 pub(crate) const SYSCALL: u64 = 0x100;
 
-/// Flags that SYSCALL clears: everything that a program can set, as Linux does
-/// (CF, PF, AF, ZF, SF, TF, IF, DF, OF, IOPL, NT, RF, AC, ID).
-const FLAGS_CLEARED: u64 = 0x0025_7fd5;
+/// Flags that SYSCALL clears: everything that a program can set, as Linux does.
+const FLAGS_CLEARED: RFlags = RFlags::CARRY_FLAG
+    .union(RFlags::PARITY_FLAG)
+    .union(RFlags::AUXILIARY_CARRY_FLAG)
+    .union(RFlags::ZERO_FLAG)
+    .union(RFlags::SIGN_FLAG)
+    .union(RFlags::TRAP_FLAG)
+    .union(RFlags::INTERRUPT_FLAG)
+    .union(RFlags::DIRECTION_FLAG)
+    .union(RFlags::OVERFLOW_FLAG)
+    .union(RFlags::IOPL_LOW)
+    .union(RFlags::IOPL_HIGH)
+    .union(RFlags::NESTED_TASK)
+    .union(RFlags::RESUME_FLAG)
+    .union(RFlags::ALIGNMENT_CHECK)
+    .union(RFlags::ID);
 
 global_asm!(
     r#"
@@ -63,14 +78,16 @@ unsafe extern "C" {
 
 /// Lets user mode use SYSCALL, and neither SYSENTER nor SYSCALL from 32-bit code.
 pub(crate) fn init() {
-    // SAFETY: the selectors are those of the GDT, the entry point is the code above; EFER's other bits stay.
+    Star::write(USER_CS, USER_DS, KERNEL_CS, KERNEL_DS)
+        .expect("the selectors are in the order that SYSCALL wants");
+    LStar::write(VirtAddr::from_ptr(&raw const husk_syscall_entry));
+    SFMask::write(FLAGS_CLEARED);
+    let (mut cstar, mut sysenter_cs) = (CSTAR, SYSENTER_CS);
+    // SAFETY: every 64-bit CPU has the two registers, and zero leads nowhere. The selectors are those of the GDT, the entry
+    // point is the code above; EFER's other bits stay.
     unsafe {
-        cpu::write_msr(MSR_STAR, u64::from(KERNEL_CS) << 32 | u64::from(SYSRET_BASE) << 48);
-        cpu::write_msr(MSR_LSTAR, (&raw const husk_syscall_entry) as u64);
-        cpu::write_msr(MSR_CSTAR, 0);
-        cpu::write_msr(MSR_FMASK, FLAGS_CLEARED);
-        cpu::write_msr(MSR_SYSENTER_CS, 0);
-        let efer = cpu::read_msr(cpu::MSR_EFER);
-        cpu::write_msr(cpu::MSR_EFER, efer | cpu::EFER_SYSCALL);
+        cstar.write(0);
+        sysenter_cs.write(0);
+        Efer::update(|efer| *efer |= EferFlags::SYSTEM_CALL_EXTENSIONS);
     }
 }

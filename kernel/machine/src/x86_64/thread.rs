@@ -19,9 +19,9 @@ use crate::thread::token::{Sleep, Token};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::arch::asm;
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use x86_64::instructions::interrupts;
 
 /// How long a thread runs while others wait.
 const SLICE_NS: u64 = 4_000_000;
@@ -368,8 +368,9 @@ fn timer_interrupt() {
 
 /// Lets interrupts in that are pending, for a thread of the kernel that never goes to user mode.
 fn interrupt_window() {
-    // SAFETY: whoever yields holds no lock, as an interrupt handler needs it.
-    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
+    // Whoever yields holds no lock that an interrupt handler needs.
+    interrupts::enable();
+    interrupts::disable();
 }
 
 /// Goes on with the next thread that can run, or with the idle thread. Who calls it sleeps, is in the queue, or ends.
@@ -429,7 +430,7 @@ fn load_space(local: &Local, space: &Arc<PageTable>) {
     }
     space.active().enter();
     // SAFETY: every address space shares the kernel's half; `loaded` keeps this one as long as it is in use.
-    unsafe { cpu::write_cr3(space.root_address()) };
+    unsafe { cpu::load_page_table(space.root_address()) };
     local.loaded.set(Some(space.clone()));
     if let Some(old) = old {
         old.active().leave();
@@ -445,7 +446,7 @@ fn leave_space() {
     local.space.set(core::ptr::null());
     if let Some(loaded) = local.loaded.take() {
         // SAFETY: the kernel's own table has the kernel's half.
-        unsafe { cpu::write_cr3(kernel_map::root()) };
+        unsafe { cpu::load_page_table(kernel_map::root()) };
         loaded.active().leave();
     }
     drop(space);

@@ -1,8 +1,9 @@
 //! Which CPUs use an address space, and flushing what they remember of it.
 
 use super::cpu;
-use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
+use x86_64::VirtAddr;
+use x86_64::instructions::tlb;
 
 /// CPUs that there is room for: one bit each.
 pub(crate) const MAX_CPUS: usize = 64;
@@ -48,8 +49,7 @@ impl Active {
     /// Flushes all that CPUs remember of this address space.
     pub(crate) fn flush_all(&self) {
         if self.is_here() {
-            // SAFETY: the same table is loaded again.
-            unsafe { cpu::write_cr3(cpu::read_cr3()) };
+            tlb::flush_all();
         }
         self.check_others();
     }
@@ -63,6 +63,5 @@ impl Active {
 
 /// Flushes what this CPU remembers of a page, global pages too.
 pub(crate) fn invalidate_page(va: u64) {
-    // SAFETY: at worst the CPU walks the tables once more.
-    unsafe { asm!("invlpg [{}]", in(reg) va, options(nostack, preserves_flags)) };
+    tlb::flush(VirtAddr::new(va));
 }

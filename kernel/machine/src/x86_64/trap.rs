@@ -7,6 +7,8 @@
 
 use core::arch::global_asm;
 
+use x86_64::registers::rflags::RFlags;
+
 use super::gdt::KERNEL_DS;
 use super::idt::vector;
 use super::percpu::offset;
@@ -177,7 +179,7 @@ husk_trap_paranoid:
     .popsection
     "#,
     context = const offset::CONTEXT,
-    kernel_ds = const KERNEL_DS,
+    kernel_ds = const KERNEL_DS.0,
     kernel_trap = sym kernel_trap,
     paranoid_trap = sym paranoid_trap,
     options(att_syntax)
@@ -212,7 +214,7 @@ extern "C" fn kernel_trap(frame: &mut TrapFrame) {
 /// single step that hits the entry code.
 extern "C" fn paranoid_trap(frame: &mut TrapFrame) {
     if frame.vector as u8 == vector::DEBUG {
-        frame.rflags &= !(1 << 8);
+        frame.rflags &= !RFlags::TRAP_FLAG.bits();
         super::cpu::take_debug_status();
         return;
     }

@@ -8,8 +8,10 @@
 
 use super::cpu;
 use crate::paging::{PageTable, walked};
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, Ordering};
+use x86_64::instructions::smap::Smap;
+use x86_64::registers::control::Cr2;
 
 global_asm!(
     ".macro husk_fixup first, end, target",
@@ -201,15 +203,14 @@ pub(super) fn init() {
 #[inline]
 fn with_user_memory<R>(f: impl FnOnce() -> R) -> R {
     let smap = SMAP.load(Ordering::Relaxed);
-    if smap {
-        // SAFETY: the CPU has the instruction; it only allows access to user pages.
-        unsafe { asm!("stac", options(nostack)) };
+    if !smap {
+        return f();
     }
+    // SAFETY: the CPU has the instructions; they only allow and forbid access to user pages.
+    let smap = unsafe { Smap::new_unchecked() };
+    smap.disable();
     let result = f();
-    if smap {
-        // SAFETY: as above, the other way.
-        unsafe { asm!("clac", options(nostack)) };
-    }
+    smap.enable();
     result
 }
 
@@ -260,7 +261,7 @@ pub(crate) unsafe fn strnlen(space: &PageTable, va: u64, max: usize) -> (usize, 
 
 /// What a word routine says; the fault's address is still in CR2, as interrupts are off.
 fn word(pair: &Pair) -> Result<u32, u64> {
-    if pair.flag != 0 { Ok(pair.value as u32) } else { Err(cpu::read_cr2()) }
+    if pair.flag != 0 { Ok(pair.value as u32) } else { Err(Cr2::read_raw()) }
 }
 
 /// # Safety

@@ -5,8 +5,15 @@
 //! the program's registers to the same block and arrives at `husk_leave_user`, which returns.
 
 use alloc::sync::Arc;
-use core::arch::{asm, global_asm};
+use core::arch::global_asm;
 use core::sync::atomic::Ordering;
+
+use x86_64::VirtAddr;
+use x86_64::instructions::segmentation::{FS, GS, Segment64};
+use x86_64::registers::control::Cr2;
+use x86_64::registers::model_specific::{FsBase, KernelGsBase};
+use x86_64::registers::rflags::RFlags;
+use x86_64::structures::idt::PageFaultErrorCode;
 
 use super::fpu::FpState;
 use super::gdt::{USER_CS, USER_DS};
@@ -17,16 +24,23 @@ use crate::frame::OutOfMemory;
 use crate::paging::{PageTable, USER_END};
 use crate::user::{Access, BadFpState, Trap, UserRegs};
 
-/// Flags that a program may have: CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC, ID.
-const USER_FLAGS: u64 = 0x0025_0dd5;
-const FLAG_INTERRUPT: u64 = 1 << 9;
-const FLAG_ALWAYS: u64 = 1 << 1;
+/// Flags that a program may have.
+const USER_FLAGS: u64 = RFlags::CARRY_FLAG
+    .union(RFlags::PARITY_FLAG)
+    .union(RFlags::AUXILIARY_CARRY_FLAG)
+    .union(RFlags::ZERO_FLAG)
+    .union(RFlags::SIGN_FLAG)
+    .union(RFlags::TRAP_FLAG)
+    .union(RFlags::DIRECTION_FLAG)
+    .union(RFlags::OVERFLOW_FLAG)
+    .union(RFlags::RESUME_FLAG)
+    .union(RFlags::ALIGNMENT_CHECK)
+    .union(RFlags::ID)
+    .bits();
+/// Flags that it always has: interrupts on, and bit 1, which is always set.
+const FLAGS_SET: u64 = RFlags::INTERRUPT_FLAG.bits() | 1 << 1;
 /// With these, only IRET restores the state exactly (as in Linux).
-const FLAGS_NOT_FOR_SYSRET: u64 = 1 << 8 | 1 << 16;
-
-const PAGE_FAULT_PRESENT: u64 = 1;
-const PAGE_FAULT_WRITE: u64 = 1 << 1;
-const PAGE_FAULT_FETCH: u64 = 1 << 4;
+const FLAGS_NOT_FOR_SYSRET: u64 = RFlags::TRAP_FLAG.union(RFlags::RESUME_FLAG).bits();
 
 global_asm!(
     r#"
@@ -97,8 +111,8 @@ husk_leave_user:
     context = const offset::CONTEXT,
     kernel_stack = const offset::KERNEL_STACK,
     tss_rsp0 = const offset::TSS_RSP0,
-    user_ds = const USER_DS,
-    user_cs = const USER_CS,
+    user_ds = const USER_DS.0,
+    user_cs = const USER_CS.0,
     syscall = const syscall::SYSCALL,
     options(att_syntax)
 );
@@ -120,7 +134,7 @@ impl UserContext {
     /// # Errors
     /// [`OutOfMemory`] if there is none for the floating-point state.
     pub fn new() -> Result<Self, OutOfMemory> {
-        let regs = UserRegs { rflags: FLAG_INTERRUPT | FLAG_ALWAYS, ..UserRegs::default() };
+        let regs = UserRegs { rflags: FLAGS_SET, ..UserRegs::default() };
         Ok(Self { regs, fp: FpState::new()? })
     }
 
@@ -139,14 +153,15 @@ impl UserContext {
     /// [`Trap::Exception`] with a general protection fault, as IRET or the load would.
     pub fn run(&mut self, space: &Arc<PageTable>) -> Trap {
         let regs = &mut self.regs;
-        if ![regs.rip, regs.fs_base, regs.gs_base].into_iter().all(is_canonical) {
+        let addresses = [regs.rip, regs.fs_base, regs.gs_base].map(VirtAddr::try_new);
+        let [Ok(_), Ok(fs_base), Ok(gs_base)] = addresses else {
             return Trap::Exception { vector: vector::GENERAL_PROTECTION, error_code: 0 };
-        }
-        regs.rflags = regs.rflags & USER_FLAGS | FLAG_INTERRUPT | FLAG_ALWAYS;
+        };
+        regs.rflags = regs.rflags & USER_FLAGS | FLAGS_SET;
         space.activate();
         let block = percpu::current();
         self.fp.load(block);
-        load_bases(block, regs);
+        load_bases(block, fs_base, gs_base);
         let sysret = regs.rcx == regs.rip
             && regs.r11 == regs.rflags
             && regs.rip < USER_END
@@ -162,13 +177,13 @@ impl UserContext {
         let (number, error_code) = (outcome as u8, outcome >> 32);
         match number {
             vector::PAGE_FAULT => Trap::PageFault {
-                addr: cpu::read_cr2(),
-                access: match error_code {
-                    code if code & PAGE_FAULT_FETCH != 0 => Access::Exec,
-                    code if code & PAGE_FAULT_WRITE != 0 => Access::Write,
+                addr: Cr2::read_raw(),
+                access: match PageFaultErrorCode::from_bits_retain(error_code) {
+                    code if code.contains(PageFaultErrorCode::INSTRUCTION_FETCH) => Access::Exec,
+                    code if code.contains(PageFaultErrorCode::CAUSED_BY_WRITE) => Access::Write,
                     _ => Access::Read,
                 },
-                present: error_code & PAGE_FAULT_PRESENT != 0,
+                present: error_code & PageFaultErrorCode::PROTECTION_VIOLATION.bits() != 0,
             },
             vector::DEBUG => Trap::Exception { vector: number, error_code: cpu::take_debug_status() },
             number if number < vector::FIRST_INTERRUPT => Trap::Exception { vector: number, error_code },
@@ -210,22 +225,16 @@ impl UserContext {
     }
 }
 
-/// Whether bits 47 to 63 of an address are equal.
-fn is_canonical(address: u64) -> bool {
-    (address as i64) << 16 >> 16 == address as i64
-}
-
-/// Loads the segment bases that are not loaded already.
-fn load_bases(block: &PerCpu, regs: &UserRegs) {
-    if block.user_fs.load(Ordering::Relaxed) != regs.fs_base {
-        block.user_fs.store(regs.fs_base, Ordering::Relaxed);
-        // SAFETY: the kernel does not use FS; the address is canonical.
-        unsafe { cpu::write_msr(cpu::MSR_FS_BASE, regs.fs_base) };
+/// Loads the segment bases that are not loaded already. The kernel does not use FS, and has the user's GS base in the other
+/// register.
+fn load_bases(block: &PerCpu, fs_base: VirtAddr, gs_base: VirtAddr) {
+    if block.user_fs.load(Ordering::Relaxed) != fs_base.as_u64() {
+        block.user_fs.store(fs_base.as_u64(), Ordering::Relaxed);
+        FsBase::write(fs_base);
     }
-    if block.user_gs.load(Ordering::Relaxed) != regs.gs_base {
-        block.user_gs.store(regs.gs_base, Ordering::Relaxed);
-        // SAFETY: in the kernel, the user's GS base is in this register; the address is canonical.
-        unsafe { cpu::write_msr(cpu::MSR_KERNEL_GS_BASE, regs.gs_base) };
+    if block.user_gs.load(Ordering::Relaxed) != gs_base.as_u64() {
+        block.user_gs.store(gs_base.as_u64(), Ordering::Relaxed);
+        KernelGsBase::write(gs_base);
     }
 }
 
@@ -234,18 +243,14 @@ fn save_bases(block: &PerCpu, regs: &mut UserRegs) {
     if !cpu::features().fsgsbase {
         return;
     }
-    // SAFETY: CR4.FSGSBASE is on. Between the SWAPGSs no memory is reached through GS, and only traps that do not
-    // rely on GS can happen: interrupts are off, and the instructions cannot fault.
+    regs.fs_base = FS::read_base().as_u64();
+    // SAFETY: between the SWAPGSs no memory is reached through GS: `percpu::current`, which does that, is not called, and its
+    // instruction is not moved over these. Only traps that do not rely on GS can happen: interrupts are off, and
+    // the instructions cannot fault, as CR4.FSGSBASE is on.
     unsafe {
-        asm!(
-            "rdfsbase {fs}",
-            "swapgs",
-            "rdgsbase {gs}",
-            "swapgs",
-            fs = out(reg) regs.fs_base,
-            gs = out(reg) regs.gs_base,
-            options(nomem, nostack, preserves_flags),
-        );
+        GS::swap();
+        regs.gs_base = GS::read_base().as_u64();
+        GS::swap();
     }
     block.user_fs.store(regs.fs_base, Ordering::Relaxed);
     block.user_gs.store(regs.gs_base, Ordering::Relaxed);
