@@ -19,7 +19,7 @@ pub(crate) fn report(task: &Task, context: &UserContext, info: &SigInfo) {
     let regs = &context.regs;
     let mut text = format!("{} (pid {}) was killed by {}", name(task), task.process().pid(), info.signal);
     // Writing into a string cannot fail.
-    let _ = write!(text, "{}\n", reason(info));
+    let _ = writeln!(text, "{}", reason(info));
     registers(&mut text, regs);
     backtrace::write(&mut text, task, regs);
     control::send(&Event::Message(text));

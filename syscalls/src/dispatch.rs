@@ -36,7 +36,7 @@ fn note_missing(number: u64, entry: Option<&Entry>) {
     }
     match entry {
         Some(entry) if entry.note.is_empty() => {
-            log::warn!("system call {} is not supported: ENOSYS", entry.name)
+            log::warn!("system call {} is not supported: ENOSYS", entry.name);
         }
         Some(entry) => log::warn!("system call {} is not supported ({}): ENOSYS", entry.name, entry.note),
         None => log::warn!("there is no system call {number}: ENOSYS"),

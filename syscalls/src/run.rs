@@ -13,8 +13,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use husk_abi::control::ExitStatus;
 use husk_machine::frame::OutOfMemory;
-use husk_machine::{cpu, thread};
 use husk_machine::user::{Trap, UserContext};
+use husk_machine::{cpu, thread};
 
 /// Exception numbers (Intel SDM volume 3, 6.3.1).
 mod vector {

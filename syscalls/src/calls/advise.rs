@@ -9,7 +9,7 @@ use linux_raw_sys::general as sys;
 /// madvise(2).
 pub(crate) fn madvise(task: &Task, addr: u64, len: u64, advice: u32) -> Result<(), Errno> {
     let advice = advice_of(advice)?;
-    if addr % PAGE != 0 {
+    if !addr.is_multiple_of(PAGE) {
         return err!(EINVAL);
     }
     if len != 0 && page_up(len).is_none_or(|len| len == 0) {
@@ -49,7 +49,7 @@ fn advice_of(number: u32) -> Result<Advice, Errno> {
 
 /// mincore(2).
 pub(crate) fn mincore(task: &Task, addr: u64, len: u64, map: UserPtr<u8>) -> Result<(), Errno> {
-    if addr % PAGE != 0 {
+    if !addr.is_multiple_of(PAGE) {
         return err!(EINVAL);
     }
     let end = addr.checked_add(len).filter(|&end| end <= USER_END).ok_or(Errno::ENOMEM.here())?;
@@ -67,7 +67,7 @@ pub(crate) fn mincore(task: &Task, addr: u64, len: u64, map: UserPtr<u8>) -> Res
 /// msync(2).
 pub(crate) fn msync(task: &Task, addr: u64, len: u64, flags: u32) -> Result<(), Errno> {
     const BOTH: u32 = sys::MS_ASYNC | sys::MS_SYNC;
-    if flags & !(BOTH | sys::MS_INVALIDATE) != 0 || addr % PAGE != 0 || flags & BOTH == BOTH {
+    if flags & !(BOTH | sys::MS_INVALIDATE) != 0 || !addr.is_multiple_of(PAGE) || flags & BOTH == BOTH {
         return err!(EINVAL);
     }
     task.mm().sync(addr, len, flags & sys::MS_INVALIDATE != 0, flags & sys::MS_SYNC != 0)

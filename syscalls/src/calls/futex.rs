@@ -26,10 +26,15 @@ pub(crate) fn futex(
     let command = operation & !FLAGS;
     let waits = matches!(
         command,
-        sys::FUTEX_WAIT | sys::FUTEX_WAIT_BITSET | sys::FUTEX_LOCK_PI | sys::FUTEX_LOCK_PI2 | sys::FUTEX_WAIT_REQUEUE_PI
+        sys::FUTEX_WAIT
+            | sys::FUTEX_WAIT_BITSET
+            | sys::FUTEX_LOCK_PI
+            | sys::FUTEX_LOCK_PI2
+            | sys::FUTEX_WAIT_REQUEUE_PI
     );
     let deadline = if waits { deadline(task, timeout, command, realtime)? } else { None };
-    let takes_clock = matches!(command, sys::FUTEX_WAIT_BITSET | sys::FUTEX_WAIT_REQUEUE_PI | sys::FUTEX_LOCK_PI2);
+    let takes_clock =
+        matches!(command, sys::FUTEX_WAIT_BITSET | sys::FUTEX_WAIT_REQUEUE_PI | sys::FUTEX_LOCK_PI2);
     if realtime && !takes_clock {
         return err!(ENOSYS);
     }
@@ -47,7 +52,8 @@ pub(crate) fn futex(
                 return err!(EINVAL);
             }
             let expected = (command == sys::FUTEX_CMP_REQUEUE).then_some((addr, value3));
-            let request = Requeue { from: key(addr)?, to: key(addr2)?, wakes: value, moves: value2, expected };
+            let request =
+                Requeue { from: key(addr)?, to: key(addr2)?, wakes: value, moves: value2, expected };
             futex::requeue(task.mm(), &request)
         }
         sys::FUTEX_WAKE_OP => {
@@ -103,7 +109,12 @@ pub(crate) fn set_robust_list(task: &Task, head: u64, len: usize) -> Result<(), 
 }
 
 /// get_robust_list(2).
-pub(crate) fn get_robust_list(task: &Task, tid: i32, head: UserPtr<u64>, len: UserPtr<usize>) -> Result<(), Errno> {
+pub(crate) fn get_robust_list(
+    task: &Task,
+    tid: i32,
+    head: UserPtr<u64>,
+    len: UserPtr<usize>,
+) -> Result<(), Errno> {
     let list = if tid == 0 || tid == task.tid() {
         task.robust_list.load(Ordering::Relaxed)
     } else {

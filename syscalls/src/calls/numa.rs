@@ -63,7 +63,7 @@ pub(crate) fn mbind(
     flags: u32,
 ) -> Result<(), Errno> {
     const FLAGS: u32 = 1 | 2 | 4;
-    if flags & !FLAGS != 0 || start % crate::mm::PAGE != 0 {
+    if flags & !FLAGS != 0 || !start.is_multiple_of(crate::mm::PAGE) {
         return err!(EINVAL);
     }
     check_mode(task, mode, mask, max)?;
@@ -152,4 +152,3 @@ pub(crate) fn membarrier(task: &Task, command: u32, flags: u32, _cpu: i32) -> Re
         _ => err!(EINVAL),
     }
 }
-

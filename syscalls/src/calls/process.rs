@@ -161,5 +161,9 @@ pub(crate) fn personality(task: &Task, persona: u32) -> Result<u32, Errno> {
     /// Asks without changing anything.
     const QUERY: u32 = 0xffff_ffff;
     let current = &task.process().personality;
-    Ok(if persona == QUERY { current.load(Ordering::Relaxed) } else { current.swap(persona, Ordering::Relaxed) })
+    Ok(if persona == QUERY {
+        current.load(Ordering::Relaxed)
+    } else {
+        current.swap(persona, Ordering::Relaxed)
+    })
 }

@@ -74,7 +74,7 @@ pub(crate) fn rseq(task: &Task, addr: u64, len: u32, flags: u32, signature: u32)
         return if area.signature == signature { err!(EBUSY) } else { err!(EPERM) };
     }
     let aligned = if len == ORIGINAL_SIZE { ALIGN } else { ALIGN.max(8) };
-    if len < ORIGINAL_SIZE || addr % u64::from(aligned) != 0 {
+    if len < ORIGINAL_SIZE || !addr.is_multiple_of(u64::from(aligned)) {
         return err!(EINVAL);
     }
     if addr.checked_add(len.into()).is_none_or(|end| end > USER_END) {

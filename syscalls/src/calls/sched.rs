@@ -81,7 +81,7 @@ pub(crate) fn sched_yield(task: &Task) -> Result<(), Errno> {
 
 /// sched_getaffinity(2): the number of bytes written.
 pub(crate) fn sched_getaffinity(task: &Task, pid: i32, len: u32, mask: UserPtr<u8>) -> Result<usize, Errno> {
-    if (len as usize).saturating_mul(8) < cpu::count() || len % 8 != 0 {
+    if (len as usize).saturating_mul(8) < cpu::count() || !len.is_multiple_of(8) {
         return err!(EINVAL);
     }
     let affinity = with_task(task, pid, |task| task.sched.lock().affinity)?;
@@ -121,7 +121,12 @@ pub(crate) fn sched_getscheduler(task: &Task, pid: i32) -> Result<u32, Errno> {
 }
 
 /// sched_setscheduler(2).
-pub(crate) fn sched_setscheduler(task: &Task, pid: i32, policy: i32, param: UserPtr<i32>) -> Result<(), Errno> {
+pub(crate) fn sched_setscheduler(
+    task: &Task,
+    pid: i32,
+    policy: i32,
+    param: UserPtr<i32>,
+) -> Result<(), Errno> {
     if policy < 0 || param.is_null() {
         return err!(EINVAL);
     }
@@ -238,7 +243,11 @@ fn selected(task: &Task, which: i32, who: i32) -> Result<Vec<Arc<Task>>, Errno> 
         sys::PRIO_PROCESS => find(tid).into_iter().collect(),
         sys::PRIO_PGRP => {
             let processes = pid::processes();
-            processes.iter().filter(|process| process.group() == group).flat_map(|process| process.threads()).collect()
+            processes
+                .iter()
+                .filter(|process| process.group() == group)
+                .flat_map(|process| process.threads())
+                .collect()
         }
         sys::PRIO_USER => {
             let tasks = pid::processes();
@@ -263,7 +272,7 @@ const ATTR_SIZE_VER0: u32 = 48;
 pub(crate) fn sched_getattr(task: &Task, pid: i32, buffer: UserSlice, flags: u32) -> Result<(), Errno> {
     // The third argument is 32 bits wide.
     let size = buffer.len as u32;
-    if buffer.addr == 0 || size < ATTR_SIZE_VER0 || size > 4096 || flags != 0 {
+    if buffer.addr == 0 || !(ATTR_SIZE_VER0..=4096).contains(&size) || flags != 0 {
         return err!(EINVAL);
     }
     let attributes = with_task(task, pid, |task| *task.sched.lock())?;

@@ -146,4 +146,3 @@ pub(crate) fn syslog(task: &Task, action: u32, buffer: u64, len: i32) -> Result<
         _ => err!(EINVAL),
     }
 }
-

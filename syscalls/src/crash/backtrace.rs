@@ -20,7 +20,8 @@ pub(super) fn write(text: &mut String, task: &Task, regs: &UserRegs) {
         // A return address belongs to the call before it, which may be the last instruction of its function.
         let back = u64::from(number > 0);
         let mark = if sure { ' ' } else { '?' };
-        let _ = writeln!(text, "  #{number:<2}{mark}{address:#018x} {}", symbols::describe(task, address, back));
+        let _ =
+            writeln!(text, "  #{number:<2}{mark}{address:#018x} {}", symbols::describe(task, address, back));
         number += 1;
         number < MAX_FRAMES
     };
@@ -28,7 +29,7 @@ pub(super) fn write(text: &mut String, task: &Task, regs: &UserRegs) {
     let mut frame = regs.rbp;
     let mut top = regs.rsp;
     let mut chained = 0;
-    while frame >= top && frame % 8 == 0 {
+    while frame >= top && frame.is_multiple_of(8) {
         let (Some(next), Some(back)) = (word(mm, frame), word(mm, frame.wrapping_add(8))) else { break };
         if !is_code(mm, back) {
             break;

@@ -25,7 +25,9 @@ const STT_GNU_IFUNC: u8 = 10;
 
 /// `symbol+0x12 (/path/of/file+0x1234)`, as much as is known. The symbol is that of `back` bytes before.
 pub(super) fn describe(task: &Task, addr: u64, back: u64) -> String {
-    let Some((inode, location, offset)) = task.mm().file_at(addr.wrapping_sub(back)) else { return String::from("(no file)") };
+    let Some((inode, location, offset)) = task.mm().file_at(addr.wrapping_sub(back)) else {
+        return String::from("(no file)");
+    };
     let path = location.map_or_else(Vec::new, |location| location.path(&task.fs().root()));
     let path = String::from_utf8_lossy(&path).into_owned();
     let place = offset.wrapping_add(back);

@@ -72,7 +72,7 @@ impl Loaded {
 /// With a message that says what is wrong with which file.
 pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
     let ProgramStart { path, argv, envp, walk, mut credentials, limits } = program;
-    let (file, file_path, argv) = through_scripts(walk, path, argv)?;
+    let Found { file, path: file_path, argv } = through_scripts(walk, path, argv)?;
     let plan = file.plan(&file_path, ElfError::errno)?;
     let interpreter = match file.interpreter(&file_path, &plan)? {
         None => None,
@@ -151,12 +151,15 @@ pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
     Ok(Start { mm: Arc::new(mm), context, exe: file.location, credentials, comm })
 }
 
+/// The program behind any scripts, and the arguments they have made.
+struct Found {
+    file: ProgramFile,
+    path: Vec<u8>,
+    argv: Vec<Vec<u8>>,
+}
+
 /// Opens the file, or the program that runs it if it is a script, whose arguments then come first.
-fn through_scripts(
-    walk: &WalkContext,
-    path: &[u8],
-    argv: Vec<&[u8]>,
-) -> Result<(ProgramFile, Vec<u8>, Vec<Vec<u8>>), ExecError> {
+fn through_scripts(walk: &WalkContext, path: &[u8], argv: Vec<&[u8]>) -> Result<Found, ExecError> {
     let mut argv: Vec<Vec<u8>> = argv.into_iter().map(<[u8]>::to_vec).collect();
     let mut current = path.to_vec();
     let mut script: Option<Vec<u8>> = None;
@@ -169,7 +172,7 @@ fn through_scripts(
             ),
         })?;
         let line = match script::parse(&file.head) {
-            None => return Ok((file, current, argv)),
+            None => return Ok(Found { file, path: current, argv }),
             Some(Err(error)) => {
                 return Err(ExecError::new(Errno::ENOEXEC.here(), format!("{}: {error}", shown(&current))));
             }

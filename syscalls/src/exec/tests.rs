@@ -123,7 +123,7 @@ fn a_position_independent_program_with_its_loader() {
     let started = files.start(b"/program").unwrap();
     let vmas = started.mm.vmas();
     let program = vmas[0].start;
-    assert!(program >= 0x5555_5555_4000 && program < 0x6555_5555_5000, "{program:#x}");
+    assert!((0x5555_5555_4000..0x6555_5555_5000).contains(&program), "{program:#x}");
     let loader = started.context.regs.rip - 0x180;
     assert!(loader > 0x7000_0000_0000, "{loader:#x}");
     let auxv = started.mm.layout().auxv;

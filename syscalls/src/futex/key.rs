@@ -28,7 +28,7 @@ impl Key {
     /// EINVAL if the address is no multiple of 4; EFAULT if it is not a program's or, for a word that may be shared, if
     /// nothing is mapped there.
     pub(crate) fn new(mm: &AddressSpace, addr: u64, shared: bool) -> Result<Self, Errno> {
-        if addr % 4 != 0 {
+        if !addr.is_multiple_of(4) {
             return err!(EINVAL);
         }
         if addr >= USER_END {

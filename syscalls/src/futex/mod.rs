@@ -71,9 +71,7 @@ impl Deadline {
     fn monotonic(self) -> u64 {
         match self {
             Self::Monotonic(at) => at,
-            Self::Realtime(at) => {
-                time::monotonic_ns().saturating_add(at.saturating_sub(time::realtime_ns()))
-            }
+            Self::Realtime(at) => time::monotonic_ns().saturating_add(at.saturating_sub(time::realtime_ns())),
         }
     }
 

@@ -62,7 +62,7 @@ fn walk(task: &Task, head_addr: u64) -> Result<(), Errno> {
 
 /// Says that the owner of a lock has died, if that was the calling thread.
 fn mark(task: &Task, addr: u64, inherits: bool, pending: bool) -> Result<(), Errno> {
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return err!(EINVAL);
     }
     let mm = task.mm();

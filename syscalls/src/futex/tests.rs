@@ -11,8 +11,11 @@ fn space() -> AddressSpace {
 
 fn queued(key: &Key, bits: u32) -> Arc<Waiter> {
     let bucket = key.bucket(BUCKETS);
-    let waiter =
-        Arc::new(Waiter { thread: thread::current(), bucket: AtomicUsize::new(bucket), woken: AtomicBool::new(false) });
+    let waiter = Arc::new(Waiter {
+        thread: thread::current(),
+        bucket: AtomicUsize::new(bucket),
+        woken: AtomicBool::new(false),
+    });
     TABLE[bucket].lock().push(Entry { key: key.clone(), bits, waiter: waiter.clone() });
     waiter
 }

@@ -73,9 +73,20 @@ impl AddressSpace {
     ///
     /// # Errors
     /// EFAULT if that is nothing.
-    pub(crate) fn copy_frame_out(&self, addr: u64, frame: &Frame, offset: usize, len: usize) -> Result<usize, Errno> {
+    pub(crate) fn copy_frame_out(
+        &self,
+        addr: u64,
+        frame: &Frame,
+        offset: usize,
+        len: usize,
+    ) -> Result<usize, Errno> {
         self.with_faults(len, |done| {
-            self.page_table().copy_frame_to_user(addr.wrapping_add(done as u64), frame, offset + done, len - done)
+            self.page_table().copy_frame_to_user(
+                addr.wrapping_add(done as u64),
+                frame,
+                offset + done,
+                len - done,
+            )
         })
     }
 
@@ -83,9 +94,20 @@ impl AddressSpace {
     ///
     /// # Errors
     /// EFAULT if that is nothing.
-    pub(crate) fn copy_frame_in(&self, frame: &Frame, offset: usize, addr: u64, len: usize) -> Result<usize, Errno> {
+    pub(crate) fn copy_frame_in(
+        &self,
+        frame: &Frame,
+        offset: usize,
+        addr: u64,
+        len: usize,
+    ) -> Result<usize, Errno> {
         self.with_faults(len, |done| {
-            self.page_table().copy_user_to_frame(frame, offset + done, addr.wrapping_add(done as u64), len - done)
+            self.page_table().copy_user_to_frame(
+                frame,
+                offset + done,
+                addr.wrapping_add(done as u64),
+                len - done,
+            )
         })
     }
 

@@ -1,6 +1,6 @@
 //! Page faults: finding or making the page a program touches.
 
-use super::vma::{Backing, MappedFile, Vma, VmFlags};
+use super::vma::{Backing, MappedFile, VmFlags, Vma};
 use super::{AddressSpace, PAGE, Prot, STACK_GUARD_GAP, State, maps::Maps, page_down, read_only};
 use crate::signal::code::{SEGV_ACCERR, SEGV_MAPERR};
 use alloc::sync::Arc;
@@ -83,8 +83,11 @@ impl AddressSpace {
                     let mut in_memory = None;
                     inode.cached_pages(fetch.index, 1, &mut |_, frame| in_memory = Some(frame));
                     major |= in_memory.is_none();
-                    let got =
-                        if fetch.for_write { inode.page_for_write(fetch.index) } else { inode.page(fetch.index) };
+                    let got = if fetch.for_write {
+                        inode.page_for_write(fetch.index)
+                    } else {
+                        inode.page(fetch.index)
+                    };
                     let frame = got.map_err(|error| {
                         if error == Errno::ENOMEM { FaultError::OutOfMemory } else { FaultError::Bus }
                     })?;
@@ -116,7 +119,8 @@ impl AddressSpace {
         if end - page > self.limits.stack.load(Ordering::Relaxed) {
             return Err(NO);
         }
-        let near = maps.below(page).filter(|vma| !vma.prot.is_empty() && !vma.flags.contains(VmFlags::GROWSDOWN));
+        let near =
+            maps.below(page).filter(|vma| !vma.prot.is_empty() && !vma.flags.contains(VmFlags::GROWSDOWN));
         if near.is_some_and(|vma| page - vma.end < STACK_GUARD_GAP) {
             return Err(NO);
         }
@@ -127,7 +131,13 @@ impl AddressSpace {
         Ok(())
     }
 
-    fn resolve_locked(&self, vma: &Vma, page: u64, access: Access, generation: u64) -> Result<Step, FaultError> {
+    fn resolve_locked(
+        &self,
+        vma: &Vma,
+        page: u64,
+        access: Access,
+        generation: u64,
+    ) -> Result<Step, FaultError> {
         let write = access == Access::Write;
         if let Some(mapping) = self.page_table.lookup(page) {
             if !write || mapping.prot.contains(Prot::WRITE) {

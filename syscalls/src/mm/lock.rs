@@ -1,6 +1,6 @@
 //! mlock(2), munlock(2), mlockall(2). There is no swap, so that locked memory is only memory that is there from the start.
 
-use super::vma::VmFlags;
+use super::vma::{VmFlags, Vma};
 use super::{AddressSpace, FaultError, PAGE, USER_END, page_down, page_up};
 use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
@@ -25,12 +25,8 @@ impl AddressSpace {
             if limit == 0 {
                 return err!(EPERM);
             }
-            let locked: u64 = state
-                .maps
-                .iter()
-                .filter(|vma| vma.flags.contains(VmFlags::LOCKED))
-                .map(|vma| vma.len())
-                .sum();
+            let locked: u64 =
+                state.maps.iter().filter(|vma| vma.flags.contains(VmFlags::LOCKED)).map(Vma::len).sum();
             let again: u64 = state
                 .maps
                 .overlapping(range.clone())

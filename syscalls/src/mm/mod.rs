@@ -22,12 +22,12 @@ mod truncate;
 mod unmap;
 mod vma;
 
+pub(crate) use advise::Advice;
 pub(crate) use fault::{Access, FaultError};
 pub(crate) use layout::{Layout, Randomness};
-pub(crate) use map::{Mappable, MapRequest, Placement};
+pub(crate) use map::{MapRequest, Mappable, Placement};
 pub(crate) use place::SharedPlace;
 pub(crate) use remap::Remap;
-pub(crate) use advise::Advice;
 pub(crate) use report::{VmaInfo, VmaName};
 pub(crate) use truncate::forget_file_pages;
 pub(crate) use vma::{Backing, VmFlags};

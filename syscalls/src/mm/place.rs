@@ -1,8 +1,8 @@
 //! Which memory an address stands for, if others may share it: what makes a shared futex (futex(2)).
 
+use super::AddressSpace;
 use super::shared::SharedMemory;
 use super::vma::{Backing, VmFlags};
-use super::AddressSpace;
 use alloc::sync::Arc;
 use husk_abi::Errno;
 use husk_fs::InodeRef;
@@ -40,8 +40,12 @@ impl AddressSpace {
         let from_start = addr - vma.start;
         Ok(match &vma.backing {
             Backing::Anonymous => None,
-            Backing::File { file, offset } => Some((SharedPlace::File(file.inode.clone()), offset + from_start)),
-            Backing::Shared { memory, offset } => Some((SharedPlace::Memory(memory.clone()), offset + from_start)),
+            Backing::File { file, offset } => {
+                Some((SharedPlace::File(file.inode.clone()), offset + from_start))
+            }
+            Backing::Shared { memory, offset } => {
+                Some((SharedPlace::Memory(memory.clone()), offset + from_start))
+            }
         })
     }
 }

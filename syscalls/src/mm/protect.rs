@@ -13,7 +13,7 @@ impl AddressSpace {
     /// # Errors
     /// EINVAL, ENOMEM for a part that is not mapped (what is before it has changed), EACCES for a file not opened so.
     pub(crate) fn protect(&self, start: u64, len: u64, prot: Prot, grows_down: bool) -> Result<(), Errno> {
-        if start % PAGE != 0 {
+        if !start.is_multiple_of(PAGE) {
             return err!(EINVAL);
         }
         if len == 0 {

@@ -30,7 +30,7 @@ impl AddressSpace {
     /// # Errors
     /// EINVAL, EFAULT, ENOMEM as there.
     pub(crate) fn remap(&self, request: Remap) -> Result<u64, Errno> {
-        if request.addr % PAGE != 0 {
+        if !request.addr.is_multiple_of(PAGE) {
             return err!(EINVAL);
         }
         let lengths = (page_up(request.old_len), page_up(request.new_len));
@@ -116,7 +116,7 @@ impl AddressSpace {
 
     fn check_target(&self, state: &State, request: Remap, to: u64) -> Result<(), Errno> {
         let Remap { addr, old_len, new_len, .. } = request;
-        if to % PAGE != 0 || new_len > USER_END || to > USER_END - new_len {
+        if !to.is_multiple_of(PAGE) || new_len > USER_END || to > USER_END - new_len {
             return err!(EINVAL);
         }
         let overlap = addr.saturating_add(old_len) > to && to + new_len > addr;

@@ -46,7 +46,7 @@ impl AddressSpace {
 
 /// The pages of a range as munmap(2) takes it.
 fn page_range(start: u64, len: u64) -> Result<Range<u64>, Errno> {
-    if start % PAGE != 0 || start > USER_END || len > USER_END - start || len == 0 {
+    if !start.is_multiple_of(PAGE) || start > USER_END || len > USER_END - start || len == 0 {
         return err!(EINVAL);
     }
     let end = start + page_up(len).ok_or(Errno::EINVAL.here())?;

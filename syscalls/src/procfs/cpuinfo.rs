@@ -7,9 +7,12 @@ use core::fmt::Write;
 use husk_machine::cpu;
 use husk_machine::time::cpu_khz;
 
+/// A leaf and subleaf of CPUID, the register (EAX first), and its bits with their names.
+type Word = (u32, u32, usize, &'static [(u32, &'static str)]);
+
 /// Where a word of feature bits comes from: CPUID leaf, subleaf, register (0 is EAX); and Linux's names by bit. The order is that
 /// of Linux's words.
-const WORDS: [(u32, u32, usize, &[(u32, &str)]); 10] = [
+const WORDS: [Word; 10] = [
     (
         1,
         0,

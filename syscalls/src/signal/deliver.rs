@@ -69,8 +69,15 @@ fn next(task: &Task) -> Option<SigInfo> {
     own.or_else(|| task.process().pending.lock().take(unblocked))
 }
 
-fn enter_handler(task: &Task, context: &mut UserContext, trap: &TrapState, info: &SigInfo, action: &SigAction) {
-    let entered = rseq::interrupted(task, context).and_then(|()| frame::push(task, context, trap, info, action));
+fn enter_handler(
+    task: &Task,
+    context: &mut UserContext,
+    trap: &TrapState,
+    info: &SigInfo,
+    action: &SigAction,
+) {
+    let entered =
+        rseq::interrupted(task, context).and_then(|()| frame::push(task, context, trap, info, action));
     match entered {
         Ok(()) => {
             let mut signals = task.signals.lock();
@@ -119,8 +126,7 @@ fn again(context: &mut UserContext, number: u64) {
 
 fn restart_before_handler(context: &mut UserContext, interrupted: Option<u64>, action: &SigAction) {
     let (Some(number), Some(code)) = (interrupted, restart_code(context)) else { return };
-    let restarts =
-        code == Errno::ERESTARTNOINTR || code == Errno::ERESTARTSYS && action.has(sys::SA_RESTART);
+    let restarts = code == Errno::ERESTARTNOINTR || code == Errno::ERESTARTSYS && action.has(sys::SA_RESTART);
     if restarts {
         again(context, number);
     } else {

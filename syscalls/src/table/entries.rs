@@ -3,8 +3,14 @@
 //! `number name support (handler) [formats of the arguments] "note";`. A handler that needs the thread's registers has `regs` before
 //! its path; no handler means ENOSYS.
 
-use super::flags::{ACCESS, ARCH_PRCTL, AT, CLOCK, CLONE, EPOLL_CTL, FCNTL, FUTEX, GETRANDOM, IOCTL, MADVISE, MAP, MREMAP, MSYNC, OPEN, PRCTL, PROT, RESOURCE, SIGMASK_HOW, SOCKET_DOMAIN, TIMER, WHENCE};
-use super::format::Format::{DirFd, Choice, Fd, Flags, Hex, In, Int, IntPairOut, Mode, Out, Path, Ptr, Rlimit, RlimitOut, SigAction, SigSet, Signal, StatOut, Strings, Timespec, TimespecOut, Uint};
+use super::flags::{
+    ACCESS, ARCH_PRCTL, AT, CLOCK, CLONE, EPOLL_CTL, FCNTL, FUTEX, GETRANDOM, IOCTL, MADVISE, MAP, MREMAP,
+    MSYNC, OPEN, PRCTL, PROT, RESOURCE, SIGMASK_HOW, SOCKET_DOMAIN, TIMER, WHENCE,
+};
+use super::format::Format::{
+    Choice, DirFd, Fd, Flags, Hex, In, Int, IntPairOut, Mode, Out, Path, Ptr, Rlimit, RlimitOut, SigAction,
+    SigSet, Signal, StatOut, Strings, Timespec, TimespecOut, Uint,
+};
 
 super::syscalls! {
     0 read Full (crate::file::calls::read_write::read) [Fd, Out, Uint] "";

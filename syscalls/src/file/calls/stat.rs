@@ -84,13 +84,11 @@ pub(crate) fn newfstatat(
     buffer.write(task.mm(), &Stat::from(&metadata))
 }
 
+/// The mount a file was found through, and whether the file is its top.
+type MountPlace = (alloc::sync::Arc<Mount>, bool);
+
 /// The metadata of a path or, with AT_EMPTY_PATH and an empty one, of a descriptor; and the mount with whether it is its top.
-fn find(
-    task: &Task,
-    dir: Fd,
-    path: UserCStr,
-    flags: u32,
-) -> Result<(Metadata, Option<(alloc::sync::Arc<Mount>, bool)>), Errno> {
+fn find(task: &Task, dir: Fd, path: UserCStr, flags: u32) -> Result<(Metadata, Option<MountPlace>), Errno> {
     let of = |location: &husk_fs::Location| {
         let mount = location.mount();
         (location.inode().metadata(), Some((mount.clone(), mount.root().is_same(location))))
