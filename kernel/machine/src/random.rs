@@ -9,8 +9,8 @@
 use crate::sync::SpinLock;
 use crate::{arch, time};
 use alloc::boxed::Box;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 type Key = [u8; 32];
 
