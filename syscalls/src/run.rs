@@ -83,9 +83,6 @@ fn user_loop(task: &Task, mut context: UserContext) {
                 // What rt_sigreturn(2) leaves in RAX is the program's, not a result.
                 let restartable = number != u64::from(linux_raw_sys::general::__NR_rt_sigreturn);
                 interrupted = restartable.then_some(number).filter(|_| is_restart(context.regs.rax));
-                if task.process().ending().is_some() || exit::is_exiting(task) {
-                    break;
-                }
             }
             Trap::PageFault { addr, access, present } => {
                 page_fault(task, &mut context, &mut trap_state, addr, access, present);

@@ -11,6 +11,7 @@ use husk_abi::control::ExitStatus;
 /// exit(2): ends the calling thread.
 pub(crate) fn exit(task: &Task, status: i32) -> Result<(), Errno> {
     task.exit_status.lock().get_or_insert(ExitStatus::Exited(status as u8));
+    task.attention.store(true, Ordering::Release);
     Ok(())
 }
 

@@ -85,7 +85,7 @@ impl AddressSpace {
         if state.maps.count() > MAX_MAP_COUNT {
             return err!(ENOMEM);
         }
-        let start = self.place(&state.maps, request.placement, len, request.privileged)?;
+        let start = self.place(&mut state.maps, request.placement, len, request.privileged)?;
         let range = start..start + len;
         let flags = request.flags | state.lock_future;
         let vma = Vma {
@@ -117,7 +117,7 @@ impl AddressSpace {
         Ok(start)
     }
 
-    fn place(&self, maps: &Maps, placement: Placement, len: u64, privileged: bool) -> Result<u64, Errno> {
+    fn place(&self, maps: &mut Maps, placement: Placement, len: u64, privileged: bool) -> Result<u64, Errno> {
         if len > USER_END {
             return err!(ENOMEM);
         }
@@ -145,7 +145,7 @@ impl AddressSpace {
     }
 
     /// A free place for `len` bytes: at the hint, else below the top of mappings, else anywhere.
-    pub(super) fn free_place(&self, maps: &Maps, len: u64, hint: u64, within: Range<u64>) -> Option<u64> {
+    pub(super) fn free_place(&self, maps: &mut Maps, len: u64, hint: u64, within: Range<u64>) -> Option<u64> {
         let low = within == LOW;
         let hint = page_down(hint);
         if hint >= MMAP_MIN_ADDR && !low {
@@ -164,8 +164,8 @@ impl AddressSpace {
 
     /// A free place among the mappings, which nobody has until something is mapped there.
     pub(crate) fn place_for(&self, len: u64) -> Option<u64> {
-        let state = self.maps.lock();
-        self.free_place(&state.maps, page_up(len)?, 0, MMAP_MIN_ADDR..USER_END)
+        let mut state = self.maps.lock();
+        self.free_place(&mut state.maps, page_up(len)?, 0, MMAP_MIN_ADDR..USER_END)
     }
 
     /// Faults in the pages of a range as far as its mappings and memory allow. What goes wrong is none of the call's: the program

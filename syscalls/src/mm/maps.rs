@@ -18,6 +18,18 @@ pub(crate) struct Maps {
     data: u64,
     /// Changes whenever a mapping does.
     generation: u64,
+    gaps: KnownGaps,
+}
+
+/// What earlier searches for a gap have found out, so that the next one need not look at everything again.
+#[derive(Clone, Copy, Debug, Default)]
+struct KnownGaps {
+    /// The end of the range that was searched.
+    top: u64,
+    /// Between here and `top` no gap is larger than `largest`.
+    searched_to: u64,
+    /// In bytes.
+    largest: u64,
 }
 
 impl Maps {
@@ -115,6 +127,15 @@ impl Maps {
 
     /// Takes out what is mapped in a range, in order, cut to the range.
     pub(crate) fn remove(&mut self, range: Range<u64>) -> Vec<Vma> {
+        let removed = self.take(range.clone());
+        if range.end > self.gaps.searched_to {
+            let end = self.at_or_above(range.end).map_or(self.gaps.top, |vma| vma.start.min(self.gaps.top));
+            self.gaps.searched_to = self.gaps.searched_to.max(end);
+        }
+        removed
+    }
+
+    fn take(&mut self, range: Range<u64>) -> Vec<Vma> {
         self.generation += 1;
         self.split(range.start);
         self.split(range.end);
@@ -130,7 +151,7 @@ impl Maps {
 
     /// Changes what is mapped in a range, mapping by mapping, cut to the range.
     pub(crate) fn update(&mut self, range: Range<u64>, mut change: impl FnMut(&mut Vma)) {
-        for mut vma in self.remove(range) {
+        for mut vma in self.take(range) {
             change(&mut vma);
             self.insert(vma);
         }
@@ -165,19 +186,24 @@ impl Maps {
     }
 
     /// The highest free place of `len` bytes within a range of addresses.
-    pub(crate) fn highest_gap(&self, len: u64, within: Range<u64>) -> Option<u64> {
-        let mut top = within.end;
-        // What starts at or above the end of the range only matters for its guard gap.
-        let above = self.at_or_above(within.end);
-        top = top.min(above.map_or(USER_END, guarded_start));
-        for vma in self.by_start.range(..within.end).rev().map(|(_, vma)| vma) {
+    pub(crate) fn highest_gap(&mut self, len: u64, within: Range<u64>) -> Option<u64> {
+        if self.gaps.top != within.end || len <= self.gaps.largest {
+            self.gaps = KnownGaps { top: within.end, searched_to: within.end, largest: 0 };
+        }
+        let KnownGaps { searched_to: from, mut largest, .. } = self.gaps;
+        // What starts at or above the place where the search starts only matters for its guard gap.
+        let above = self.at_or_above(from);
+        let mut top = from.min(above.map_or(USER_END, guarded_start));
+        for vma in self.by_start.range(..from).rev().map(|(_, vma)| vma) {
             if vma.end < within.start {
                 break;
             }
-            let bottom = vma.end.max(within.start);
-            if top >= bottom && top - bottom >= len {
+            let gap = top.saturating_sub(vma.end.max(within.start));
+            if gap >= len {
+                self.gaps = KnownGaps { searched_to: top, largest, ..self.gaps };
                 return Some(top - len);
             }
+            largest = largest.max(gap);
             top = top.min(guarded_start(vma));
         }
         (top >= within.start && top - within.start >= len).then(|| top - len)

@@ -143,7 +143,8 @@ impl AddressSpace {
 
     /// Whether a page could not be had since this was last asked.
     pub(crate) fn take_exhausted(&self) -> bool {
-        self.exhausted.swap(false, Ordering::Relaxed)
+        // Looked at on every way to user mode: mostly only read.
+        self.exhausted.load(Ordering::Relaxed) && self.exhausted.swap(false, Ordering::Relaxed)
     }
 
     /// Whether `more` pages may be mapped in addition (RLIMIT_AS), of which are data (RLIMIT_DATA) if so said.

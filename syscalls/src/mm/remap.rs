@@ -106,7 +106,7 @@ impl AddressSpace {
             Some(to) => to,
             None => {
                 let hint = if keep_old { request.fixed.unwrap_or(0) } else { 0 };
-                self.free_place(&state.maps, new_len, hint, MMAP_MIN_ADDR..USER_END)
+                self.free_place(&mut state.maps, new_len, hint, MMAP_MIN_ADDR..USER_END)
                     .ok_or(Errno::ENOMEM.here())?
             }
         };

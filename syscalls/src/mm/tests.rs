@@ -5,6 +5,7 @@ use super::*;
 use crate::limits::{Limit, Limits};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 use husk_abi::{Errno, Timespec};
 use husk_fs::io::{SliceSource, Source};
 use husk_fs::{Clock, DeviceNumber, InodeRef, MemFs, NewInode, NewKind, WriteAt};
@@ -261,6 +262,56 @@ proptest! {
         for op in &ops {
             apply(&space, &inode, &mut model, op);
             check(&space, &model);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// What a search remembers from earlier ones never changes where it ends.
+    #[test]
+    fn gaps_are_found_as_by_a_fresh_search(
+        steps in prop::collection::vec((1..6_u64, any::<bool>(), any::<prop::sample::Index>(), 0..3_u64), 1..120),
+    ) {
+        const TOP: u64 = 1 << 30;
+        let within = MMAP_MIN_ADDR..TOP;
+        let mut maps = Maps::default();
+        let mut taken: Vec<Range<u64>> = Vec::new();
+        for (pages, unmap, which, part) in steps {
+            if unmap && !taken.is_empty() {
+                let range = taken.swap_remove(which.index(taken.len()));
+                let start = range.start + (part * PAGE).min(range.end - range.start - PAGE);
+                if start > range.start {
+                    taken.push(range.start..start);
+                }
+                maps.remove(start..range.end);
+                continue;
+            }
+            let len = pages * PAGE;
+            let mut top = TOP;
+            for range in {
+                let mut sorted = taken.clone();
+                sorted.sort_by_key(|range| core::cmp::Reverse(range.start));
+                sorted
+            } {
+                if top - range.end >= len {
+                    break;
+                }
+                top = range.start;
+            }
+            let start = maps.highest_gap(len, within.clone()).unwrap();
+            prop_assert_eq!(start, top - len);
+            let flags = if which.index(2) == 0 { VmFlags::empty() } else { VmFlags::NORESERVE };
+            maps.insert(Vma {
+                start,
+                end: start + len,
+                prot: Prot::READ,
+                max: Prot::all(),
+                flags,
+                backing: Backing::Anonymous,
+            });
+            taken.push(start..start + len);
         }
     }
 }

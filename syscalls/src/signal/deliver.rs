@@ -2,7 +2,7 @@
 
 use super::frame::{self, TrapState};
 use super::{DefaultAction, SigAction, SigInfo, SigSet, Signal};
-use crate::calls::rseq;
+use crate::calls::{exit, rseq};
 use crate::crash;
 use crate::task::Task;
 use core::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ pub(crate) fn deliver(
     let mut interrupted = interrupted;
     task.attention.store(false, Ordering::Release);
     loop {
-        if task.process().ending().is_some() {
+        if task.process().ending().is_some() || exit::is_exiting(task) {
             return false;
         }
         if wait_while_stopped(task) {

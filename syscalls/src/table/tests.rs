@@ -108,6 +108,11 @@ fn look_up_by_number() {
     assert_eq!(super::entry(__NR_exit_group.into()).map(|entry| entry.name), Some("exit_group"));
     assert!(super::entry(u64::from(LAST) + 1).is_none());
     assert!(super::entry(336).is_none());
+    assert!(super::entry(u64::from(u32::MAX) + 1).is_none());
+    for entry in TABLE {
+        let found = super::entry(entry.number.into()).map(|found| found.number);
+        assert_eq!(found, Some(entry.number));
+    }
 }
 
 /// The page as it has to be.
