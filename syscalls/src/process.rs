@@ -23,6 +23,8 @@ pub(crate) struct Process {
     mm: Arc<AddressSpace>,
     /// Handlers of signals; shared with another process by CLONE_SIGHAND alone.
     pub(crate) handlers: Arc<SignalHandlers>,
+    /// Those who wait for signals through descriptors (signalfd(2)).
+    pub(crate) signal_waiters: crate::wait::Waiters,
     /// Signals sent to the process as a whole.
     pub(crate) pending: SpinLock<Pending>,
     limits: SpinLock<Limits>,
@@ -111,6 +113,7 @@ impl Process {
             threads: SpinLock::new(Vec::new()),
             mm: parts.mm,
             handlers: Arc::new(SignalHandlers::new()),
+            signal_waiters: crate::wait::Waiters::new(),
             pending: SpinLock::new(Pending::default()),
             limits: SpinLock::new(parts.limits),
             exe: SpinLock::new(parts.exe.map(ProgramFile::new)),

@@ -1,6 +1,7 @@
 //! The contents of a pipe: a queue of pages (pipe(7)).
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use husk_abi::{Errno, err};
 use husk_fs::{Sink, Source};
 use husk_machine::frame::{Frame, PAGE_SIZE};
@@ -92,6 +93,18 @@ impl PipeBuffer {
         Ok(done)
     }
 
+    /// Copies of up to `limit` bytes from the front, which stay.
+    pub(crate) fn peek(&self, limit: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for segment in &self.segments {
+            let count = (segment.end - segment.start).min(limit - bytes.len());
+            let start = bytes.len();
+            bytes.resize(start + count, 0);
+            segment.frame.read(segment.start, &mut bytes[start..]);
+        }
+        bytes
+    }
+
     /// Takes bytes in while there is room.
     ///
     /// # Errors
@@ -99,8 +112,8 @@ impl PipeBuffer {
     pub(crate) fn write(&mut self, source: &mut dyn Source, packets: bool) -> Result<usize, Errno> {
         let mut done = 0;
         let tail = source.remaining() % PAGE_SIZE;
-        if !packets
-            && tail > 0
+        // Also in packet mode, if what is there was not written in it (pipe_write() in Linux).
+        if tail > 0
             && let Some(last) = self.segments.back_mut()
             && !last.packet
             && last.end + tail <= PAGE_SIZE
@@ -139,7 +152,6 @@ impl PipeBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use husk_fs::io::{SliceSource, VecSink};
     use proptest::prelude::*;
 

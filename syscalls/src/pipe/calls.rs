@@ -25,7 +25,8 @@ pub(crate) fn pipe2(task: &Task, fds: UserPtr<[i32; 2]>, flags: u32) -> Result<(
     fds.write(task.mm(), &[reserved_read.number().0, reserved_write.number().0])?;
     let (read, write) = PipeEnd::pair(flags);
     let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
-    reserved_read.install(FileDescription::new(read, flags), close_on_exec);
+    // Packets are made by who writes: the flag is on that end only.
+    reserved_read.install(FileDescription::new(read, flags - OpenFlags::DIRECT), close_on_exec);
     reserved_write.install(FileDescription::new(write, flags | OpenFlags::WRONLY), close_on_exec);
     Ok(())
 }

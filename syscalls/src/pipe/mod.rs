@@ -2,6 +2,7 @@
 
 mod buffer;
 mod calls;
+pub(crate) mod splice;
 
 pub(crate) use calls::{pipe, pipe2};
 

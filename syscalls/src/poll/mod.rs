@@ -6,6 +6,7 @@ pub(crate) mod eventfd;
 #[expect(clippy::module_inception, reason = "the call's name")]
 pub(crate) mod poll;
 pub(crate) mod select;
+pub(crate) mod signalfd;
 
 use crate::args::UserPtr;
 use crate::file::FileDescription;

@@ -48,7 +48,7 @@ fn fixed() -> StaticDir {
 }
 
 /// The task whose system call this is: the one that runs on this kernel thread.
-fn caller() -> Option<Arc<Task>> {
+pub(crate) fn caller() -> Option<Arc<Task>> {
     pid::processes().iter().flat_map(|process| process.threads()).find(|task| task.is_current_thread())
 }
 

@@ -5,6 +5,7 @@ use crate::limits::Resource;
 use crate::pid;
 use crate::process::Process;
 use crate::task::Task;
+use crate::wait::Events;
 use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
 
@@ -22,6 +23,7 @@ pub(crate) fn send_to_task(task: &Task, info: SigInfo) -> Result<(), Errno> {
     check_limit(process, task, &info)?;
     task.pending.lock().push(info);
     task.wake();
+    process.signal_waiters.wake(Events::IN);
     Ok(())
 }
 
@@ -48,6 +50,7 @@ pub(crate) fn send_to_process(process: &Process, info: SigInfo) -> Result<(), Er
         Some(task) => task.wake(),
         None => threads.iter().for_each(|task| task.wake()),
     }
+    process.signal_waiters.wake(Events::IN);
     Ok(())
 }
 

@@ -62,6 +62,9 @@ pub(crate) fn fcntl(task: &Task, fd: Fd, command: u32, argument: u64) -> Result<
         raw::F_OFD_SETLKW => done(locks::set(task, &description, UserPtr::new(argument), true, true)),
         raw::F_GETPIPE_SZ => Ok(pipe(&description)?.capacity() as u64),
         raw::F_SETPIPE_SZ => Ok(pipe(&description)?.set_capacity(task, u64::from(argument as u32))? as u64),
+        raw::F_GETLEASE => Ok(u64::from(raw::F_UNLCK)),
+        // Without events it ends notification: there is none.
+        raw::F_NOTIFY if argument as u32 & !raw::DN_MULTISHOT == 0 => Ok(0),
         raw::F_GET_SEALS => {
             let seals = description.inode().and_then(memfd::seals);
             seals.map(u64::from).ok_or(Errno::EINVAL.here())
