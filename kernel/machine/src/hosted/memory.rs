@@ -40,6 +40,14 @@ pub(crate) fn direct(physical: u64) -> NonNull<u8> {
     unsafe { block().add(offset) }
 }
 
+/// The physical address of a place in the block.
+#[cfg(test)]
+pub(crate) fn physical(place: NonNull<u8>) -> u64 {
+    let offset = (place.as_ptr() as usize).wrapping_sub(block().as_ptr() as usize);
+    assert!(offset < SIZE, "not in the simulated memory");
+    BASE + offset as u64
+}
+
 std::thread_local! {
     /// Frames that this thread may still allocate; `None` is no limit.
     static LIMIT: Cell<Option<isize>> = const { Cell::new(None) };

@@ -2,7 +2,7 @@
 
 use super::block_queue::{BlockQueue, Finished, ID_BYTES, Limits, get_id, split};
 use super::transport::Transport;
-use super::{VirtioError, feature};
+use super::{Features, VirtioError};
 use crate::block::{BlockDevice, BlockOp, BlockRequest};
 use crate::frame::Frame;
 use crate::sync::{Once, SpinLock, WaitQueue};
@@ -11,11 +11,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-const F_SIZE_MAX: u64 = 1 << 1;
-const F_SEG_MAX: u64 = 1 << 2;
-const F_RO: u64 = 1 << 5;
-const F_FLUSH: u64 = 1 << 9;
-const F_MQ: u64 = 1 << 12;
+// Feature bits (section 5.2.3).
+const SIZE_MAX: Features = Features::from_bits_retain(1 << 1);
+const SEG_MAX: Features = Features::from_bits_retain(1 << 2);
+const RO: Features = Features::from_bits_retain(1 << 5);
+const FLUSH: Features = Features::from_bits_retain(1 << 9);
+const MQ: Features = Features::from_bits_retain(1 << 12);
 
 const CONFIG_CAPACITY: usize = 0;
 const CONFIG_SIZE_MAX: usize = 8;
@@ -39,9 +40,8 @@ pub(crate) struct VirtioBlock {
 impl VirtioBlock {
     /// Sets the device up and starts it.
     pub(crate) fn start(mut transport: Transport, name: String) -> Result<Arc<Self>, VirtioError> {
-        let features =
-            transport.begin(feature::INDIRECT_DESC | F_SIZE_MAX | F_SEG_MAX | F_RO | F_FLUSH | F_MQ)?;
-        let has = |bit| features & bit != 0;
+        let features = transport.begin(Features::INDIRECT_DESC | SIZE_MAX | SEG_MAX | RO | FLUSH | MQ)?;
+        let has = |feature| features.contains(feature);
         let sectors = transport.config_u64(CONFIG_CAPACITY);
         let limit = |bit, offset, default: usize| match has(bit) {
             // 0 would allow no data at all; such devices exist and mean "no limit known".
@@ -50,11 +50,11 @@ impl VirtioBlock {
         };
         let limits = Limits {
             sectors,
-            segments: limit(F_SEG_MAX, CONFIG_SEG_MAX, 1),
-            segment_bytes: limit(F_SIZE_MAX, CONFIG_SIZE_MAX, usize::MAX),
-            indirect: has(feature::INDIRECT_DESC),
+            segments: limit(SEG_MAX, CONFIG_SEG_MAX, 1),
+            segment_bytes: limit(SIZE_MAX, CONFIG_SIZE_MAX, usize::MAX),
+            indirect: has(Features::INDIRECT_DESC),
         };
-        let offered = if has(F_MQ) { transport.config_u16(CONFIG_NUM_QUEUES).max(1) } else { 1 };
+        let offered = if has(MQ) { transport.config_u16(CONFIG_NUM_QUEUES).max(1) } else { 1 };
         let cpus = u16::try_from(crate::cpu::count()).unwrap_or(u16::MAX);
         let mut queues = Vec::new();
         let count = offered.min(cpus);
@@ -70,8 +70,8 @@ impl VirtioBlock {
         let device = Arc::new(Self {
             name,
             sectors,
-            read_only: has(F_RO),
-            can_flush: has(F_FLUSH),
+            read_only: has(RO),
+            can_flush: has(FLUSH),
             queues,
             serial: Once::new(),
         });

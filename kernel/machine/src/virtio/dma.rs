@@ -71,6 +71,13 @@ impl DmaMemory {
         unsafe { AtomicU16::from_ptr(self.at(offset)) }
     }
 
+    /// The memory as if a device had its registers there.
+    #[cfg(test)]
+    pub(crate) fn registers(&self) -> super::registers::Registers {
+        // SAFETY: the memory lives for ever and is used through volatile accesses only.
+        unsafe { super::registers::Registers::new(self.start, self.len) }
+    }
+
     /// Reads a byte.
     pub(crate) fn read_u8(&self, offset: usize) -> u8 {
         // SAFETY: `at` checked bounds and alignment; any bytes are a valid integer.
@@ -120,20 +127,6 @@ impl DmaMemory {
         // SAFETY: as in `write_u8`.
         unsafe { self.at::<u64>(offset).write_volatile(value.to_le()) }
     }
-
-    /// Copies bytes out.
-    pub(crate) fn read_bytes(&self, offset: usize, bytes: &mut [u8]) {
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = self.read_u8(offset + i);
-        }
-    }
-
-    /// Copies bytes in.
-    pub(crate) fn write_bytes(&self, offset: usize, bytes: &[u8]) {
-        for (i, byte) in bytes.iter().enumerate() {
-            self.write_u8(offset + i, *byte);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -146,11 +139,9 @@ mod tests {
         assert_eq!(memory.len(), PAGE_SIZE);
         memory.write_u32(8, 0x0403_0201);
         let part = memory.part(8, 4);
-        let mut bytes = [0; 4];
-        part.read_bytes(0, &mut bytes);
-        assert_eq!(bytes, [1, 2, 3, 4]);
+        assert_eq!([0, 1, 2, 3].map(|offset| part.read_u8(offset)), [1, 2, 3, 4]);
         assert_eq!(part.physical(1), memory.physical(9));
-        part.write_bytes(0, &[9, 0]);
+        part.write_u16(0, 9);
         assert_eq!(memory.read_u16(8), 9);
     }
 

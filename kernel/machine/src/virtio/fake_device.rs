@@ -1,29 +1,97 @@
-//! The device's side of a queue, for tests: it reads and writes the rings as a device would.
+//! The device's side, for tests: it reads and writes the rings as a device would.
 
+use super::buffer_queue::{BufferQueue, Direction};
 use super::dma::DmaMemory;
-use super::queue::{DESCRIPTOR_BYTES, Layout, Notifier, Segment, VirtQueue};
+use super::notifier::Notifier;
+use super::queue::{DESCRIPTOR_BYTES, Layout, Segment, VirtQueue};
+use super::transport::{Handler, InterruptLines};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use virtio_drivers::transport::mmio::MmioTransport;
 
+/// One end of a queue. The parts of the queue are known by their physical addresses.
 pub(crate) struct FakeDevice {
-    rings: DmaMemory,
-    layout: Layout,
+    descriptors: u64,
+    avail: u64,
+    used_ring: u64,
     size: u16,
     seen: u16,
     used: u16,
     kicks: Arc<AtomicUsize>,
 }
 
+/// A device's MMIO registers that are but memory, with what a driver reads filled in: a disk of that version of the
+/// transport, whose queues may have 128 entries, with the feature bits 0 and 32.
+pub(crate) fn ram_device(version: u32) -> DmaMemory {
+    let memory = DmaMemory::alloc(0x200).unwrap();
+    for (offset, value) in [(0x00, 0x7472_6976), (0x04, version), (0x08, 2), (0x10, 1), (0x34, 128)] {
+        memory.write_u32(offset, value);
+    }
+    memory
+}
+
+/// Interrupts that a test raises.
+#[derive(Clone, Default)]
+pub(crate) struct FakeLines {
+    count: u16,
+    handlers: Arc<Mutex<Vec<(u16, Handler)>>>,
+}
+
+impl FakeLines {
+    pub(crate) fn with_count(count: u16) -> Self {
+        Self { count, ..Self::default() }
+    }
+
+    pub(crate) fn raise(&self, line: u16) {
+        self.handlers
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(own, _)| *own == line)
+            .for_each(|(_, handler)| handler());
+    }
+}
+
+impl InterruptLines for FakeLines {
+    fn count(&self) -> u16 {
+        self.count
+    }
+
+    fn connect(&mut self, line: u16, handler: Handler) -> bool {
+        self.handlers.lock().unwrap().push((line, handler));
+        true
+    }
+}
+
 impl FakeDevice {
+    fn new([descriptors, avail, used_ring]: [u64; 3], size: u16, kicks: Arc<AtomicUsize>) -> Self {
+        Self { descriptors, avail, used_ring, size, seen: 0, used: 0, kicks }
+    }
+
     /// A queue of `size` entries and the device at its other end.
     pub(crate) fn queue(size: u16) -> (VirtQueue, Self) {
         let layout = Layout::new(size);
         let rings = DmaMemory::alloc(layout.bytes()).unwrap();
         let kicks = Arc::new(AtomicUsize::new(0));
         let queue = VirtQueue::new(rings, size, Notifier::Counter(kicks.clone()));
-        (queue, Self { rings, layout, size, seen: 0, used: 0, kicks })
+        let places = [0, layout.avail(), layout.used()].map(|offset| rings.physical(offset));
+        (queue, Self::new(places, size, kicks))
+    }
+
+    /// A queue of single buffers and the device at its other end.
+    pub(crate) fn buffer_queue<const SIZE: usize>(direction: Direction) -> (BufferQueue<SIZE>, Self) {
+        let registers = ram_device(2);
+        let window = registers.registers();
+        // SAFETY: the memory lives for ever, and looks like a device.
+        let mut transport = unsafe { MmioTransport::new(window.start().cast(), window.len()) }.unwrap();
+        let kicks = Arc::new(AtomicUsize::new(0));
+        let queue = BufferQueue::new(&mut transport, 0, direction, Notifier::Counter(kicks.clone())).unwrap();
+        let size = registers.read_u32(0x38) as u16;
+        assert_eq!(usize::from(size), SIZE);
+        (queue, Self::new([0x80, 0x90, 0xa0].map(|offset| registers.read_u64(offset)), size, kicks))
     }
 
     /// Times the driver notified us.
@@ -33,28 +101,27 @@ impl FakeDevice {
 
     /// Asks the driver not to notify.
     pub(crate) fn suppress_kicks(&self, suppress: bool) {
-        self.rings.write_u16(self.layout.used(), u16::from(suppress));
+        write_physical(self.used_ring, &u16::from(suppress).to_le_bytes());
     }
 
     /// Whether the driver wants interrupts.
     pub(crate) fn wants_interrupts(&self) -> bool {
-        self.rings.read_u16(self.layout.avail()) & 1 == 0
+        number(self.avail) & 1 == 0
     }
 
     /// The next chain the driver offers, indirect tables resolved.
     pub(crate) fn next(&mut self) -> Option<(u16, Vec<Segment>)> {
-        if self.seen == self.rings.read_u16(self.layout.avail() + 2) {
+        if self.seen == number(self.avail + 2) {
             return None;
         }
-        let slot = usize::from(self.seen % self.size);
-        let head = self.rings.read_u16(self.layout.avail() + 4 + 2 * slot);
+        let head = number(self.avail + 4 + 2 * u64::from(self.seen % self.size));
         self.seen = self.seen.wrapping_add(1);
         let mut segments = Vec::new();
         let mut index = head;
         loop {
-            let at = usize::from(index) * DESCRIPTOR_BYTES;
-            let (address, len) = (self.rings.read_u64(at), self.rings.read_u32(at + 8));
-            let flags = self.rings.read_u16(at + 12);
+            let mut entry = [0; DESCRIPTOR_BYTES];
+            read_physical(self.descriptors + u64::from(index) * DESCRIPTOR_BYTES as u64, &mut entry);
+            let (address, len, flags, next) = descriptor(&entry);
             if flags & 4 != 0 {
                 assert_eq!(flags & 1, 0, "an indirect descriptor must be the last");
                 segments.extend(indirect(address, len));
@@ -64,7 +131,7 @@ impl FakeDevice {
             if flags & 1 == 0 {
                 break;
             }
-            index = self.rings.read_u16(at + 14);
+            index = next;
         }
         Some((head, segments))
     }
@@ -76,12 +143,40 @@ impl FakeDevice {
 
     /// Gives back whatever is said, right or wrong.
     pub(crate) fn finish_raw(&mut self, id: u32, written: u32) {
-        let at = self.layout.used() + 4 + 8 * usize::from(self.used % self.size);
-        self.rings.write_u32(at, id);
-        self.rings.write_u32(at + 4, written);
+        let at = self.used_ring + 4 + 8 * u64::from(self.used % self.size);
+        write_physical(at, &id.to_le_bytes());
+        write_physical(at + 4, &written.to_le_bytes());
         self.used = self.used.wrapping_add(1);
-        self.rings.atomic_u16(self.layout.used() + 2).store(self.used, Ordering::Release);
+        core::sync::atomic::fence(Ordering::Release);
+        write_physical(self.used_ring + 2, &self.used.to_le_bytes());
     }
+
+    /// The bytes that the driver gave.
+    pub(crate) fn read(&self, segment: Segment) -> Vec<u8> {
+        let mut bytes = vec![0; segment.len as usize];
+        read_physical(segment.address, &mut bytes);
+        bytes
+    }
+}
+
+fn number(address: u64) -> u16 {
+    let mut bytes = [0; 2];
+    read_physical(address, &mut bytes);
+    u16::from_le_bytes(bytes)
+}
+
+/// Address, length, flags and next of a descriptor.
+fn descriptor(entry: &[u8]) -> (u64, u32, u16, u16) {
+    let (address, rest) = entry.split_first_chunk().unwrap();
+    let (len, rest) = rest.split_first_chunk().unwrap();
+    let (flags, rest) = rest.split_first_chunk().unwrap();
+    let next = rest.first_chunk().unwrap();
+    (
+        u64::from_le_bytes(*address),
+        u32::from_le_bytes(*len),
+        u16::from_le_bytes(*flags),
+        u16::from_le_bytes(*next),
+    )
 }
 
 /// Writes memory as a device does.
@@ -108,12 +203,8 @@ fn indirect(address: u64, len: u32) -> Vec<Segment> {
     let entries: Vec<&[u8]> = bytes.chunks(DESCRIPTOR_BYTES).collect();
     let mut segments = Vec::new();
     for (i, entry) in entries.iter().enumerate() {
-        let flags = u16::from_le_bytes([entry[12], entry[13]]);
-        segments.push(Segment {
-            address: u64::from_le_bytes(entry[..8].try_into().unwrap()),
-            len: u32::from_le_bytes(entry[8..12].try_into().unwrap()),
-            device_writes: flags & 2 != 0,
-        });
+        let (address, len, flags, _) = descriptor(entry);
+        segments.push(Segment { address, len, device_writes: flags & 2 != 0 });
         assert_eq!(flags & 1 != 0, i + 1 < entries.len(), "chain and table length differ");
     }
     segments

@@ -1,21 +1,31 @@
 //! Virtio devices (virtio 1.2), the part that is the same on every architecture.
 //!
-//! The queue and the transports are our own and not those of the crate `virtio-drivers`, for these reasons: that
-//! crate's queue takes `&mut [u8]` for the device's buffers, and no Rust reference to a page which a
-//! program may have mapped can be sound; its size is fixed at compile time; it allocates an indirect
-//! table on the heap for each request; its PCI transport has no MSI-X and reads a register for every kick.
+//! The crate `virtio-drivers` finds the devices and speaks to them: PCI's configuration space, BARs and capabilities, both
+//! transports, status, features and configuration, and the queues of the console and the entropy device
+//! ([`buffer_queue`]). Ours are:
+//!
+//! - MSI-X, which the crate does not have, and the registers for notifying and acknowledging ([`transport`]): its PCI transport
+//!   reads a register for every notification, its MMIO transport one for every interrupt, and each is an exit;
+//! - the disks' queue ([`queue`]). The crate's takes the device's buffers as `&mut [u8]`, and a disk reads into pages that
+//!   programs may have mapped, to which no Rust reference can be sound. Besides, it allocates an indirect table on the heap
+//!   for each request, or without its `alloc` feature has no indirect tables at all, so that a request of 62 pages
+//!   would take a quarter of the queue; and its size is fixed at compile time, where a device may offer less.
 //!
 //! Only the modern interface (VIRTIO_F_VERSION_1) and split queues. EVENT_IDX is not negotiated, so the
 //! flags of the rings alone say who wants to be told.
 
 pub(crate) mod block;
 pub(crate) mod block_queue;
-pub(crate) mod capabilities;
+pub(crate) mod buffer;
+pub(crate) mod buffer_queue;
 pub(crate) mod command_line;
+pub(crate) mod config_space;
 pub(crate) mod console;
 pub(crate) mod dma;
 pub(crate) mod entropy;
+pub(crate) mod hal;
 pub(crate) mod mmio;
+pub(crate) mod notifier;
 pub(crate) mod pci;
 pub(crate) mod queue;
 pub(crate) mod registers;
@@ -24,27 +34,23 @@ pub(crate) mod transport;
 #[cfg(test)]
 pub(crate) mod fake_device;
 
-/// Device types (virtio 1.2, section 5).
-pub(crate) mod device_type {
-    pub(crate) const BLOCK: u32 = 2;
-    pub(crate) const CONSOLE: u32 = 3;
-    pub(crate) const ENTROPY: u32 = 4;
+use transport::Transport;
+use virtio_drivers::transport::DeviceType;
+
+bitflags::bitflags! {
+    /// Feature bits: those common to all devices (virtio 1.2, section 6). Each driver names its device's own.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Features: u64 {
+        /// Indirect tables of descriptors.
+        const INDIRECT_DESC = 1 << 28;
+        /// The modern interface.
+        const VERSION_1 = 1 << 32;
+        const _ = !0;
+    }
 }
 
-/// Feature bits common to all devices (virtio 1.2, section 6).
-pub(crate) mod feature {
-    pub(crate) const INDIRECT_DESC: u64 = 1 << 28;
-    pub(crate) const VERSION_1: u64 = 1 << 32;
-}
-
-/// Bits of the device status (virtio 1.2, section 2.1).
-pub(crate) mod status {
-    pub(crate) const ACKNOWLEDGE: u8 = 1;
-    pub(crate) const DRIVER: u8 = 2;
-    pub(crate) const DRIVER_OK: u8 = 4;
-    pub(crate) const FEATURES_OK: u8 = 8;
-    pub(crate) const FAILED: u8 = 128;
-}
+/// A device that was found: its type, and the transport or why it cannot be used.
+pub(crate) type VirtioFound = (DeviceType, Result<Transport, VirtioError>);
 
 /// Why a virtio device cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

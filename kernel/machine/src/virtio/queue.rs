@@ -1,7 +1,7 @@
-//! A split virtqueue (virtio 1.2, section 2.7).
+//! A split virtqueue (virtio 1.2, section 2.7) of our own, for disks: the top of this folder says why.
 
 use super::dma::DmaMemory;
-use super::registers::Registers;
+use super::notifier::Notifier;
 use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
 
@@ -11,7 +11,6 @@ pub(crate) const DESCRIPTOR_BYTES: usize = 16;
 const DESC_F_NEXT: u16 = 1;
 const DESC_F_WRITE: u16 = 2;
 const DESC_F_INDIRECT: u16 = 4;
-const AVAIL_F_NO_INTERRUPT: u16 = 1;
 const USED_F_NO_NOTIFY: u16 = 1;
 
 /// One physically contiguous buffer.
@@ -23,31 +22,6 @@ pub(crate) struct Segment {
     pub(crate) len: u32,
     /// The device writes it (otherwise the device reads it).
     pub(crate) device_writes: bool,
-}
-
-/// How to tell the device that a queue has new buffers.
-#[derive(Clone, Debug)]
-pub(crate) enum Notifier {
-    /// Write the queue's number to a 32-bit register (MMIO transport).
-    Word(Registers, u32),
-    /// Write the queue's number to a 16-bit register (PCI transport).
-    Half(Registers, u16),
-    /// Count the notifications.
-    #[cfg(test)]
-    Counter(alloc::sync::Arc<core::sync::atomic::AtomicUsize>),
-}
-
-impl Notifier {
-    fn notify(&self) {
-        match self {
-            Self::Word(register, queue) => register.write_u32(0, *queue),
-            Self::Half(register, queue) => register.write_u16(0, *queue),
-            #[cfg(test)]
-            Self::Counter(count) => {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
 }
 
 /// Where the three parts of a queue lie in its memory.
@@ -227,16 +201,6 @@ impl VirtQueue {
         }
     }
 
-    /// Says whether the device should interrupt when it has used a buffer. After switching interrupts on
-    /// the caller must look at the ring once more: a buffer used before brings no interrupt.
-    pub(crate) fn set_interrupts(&mut self, on: bool) {
-        let flags = if on { 0 } else { AVAIL_F_NO_INTERRUPT };
-        self.rings.atomic_u16(self.layout.avail()).store(flags.to_le(), Ordering::Relaxed);
-        if on {
-            fence(Ordering::SeqCst);
-        }
-    }
-
     /// The next buffer the device has finished with. Its descriptors are free again.
     pub(crate) fn pop(&mut self) -> Option<Used> {
         if self.broken {
@@ -324,16 +288,6 @@ mod tests {
         queue.add(&[segment(2, 1, true)]).unwrap();
         queue.kick();
         assert_eq!(device.kicks(), 1);
-    }
-
-    #[test]
-    fn the_interrupt_flag_is_the_rings() {
-        let (mut queue, device) = FakeDevice::queue(2);
-        assert!(device.wants_interrupts());
-        queue.set_interrupts(false);
-        assert!(!device.wants_interrupts());
-        queue.set_interrupts(true);
-        assert!(device.wants_interrupts());
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Registers {
         Some(Self { start: unsafe { self.start.add(offset) }, len })
     }
 
+    /// The first register.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
     /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -66,7 +71,6 @@ impl Registers {
         pointer
     }
 
-    accessors!(read_u8, write_u8, u8);
     accessors!(read_u16, write_u16, u16);
     accessors!(read_u32, write_u32, u32);
 }

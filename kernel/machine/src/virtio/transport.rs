@@ -1,15 +1,26 @@
-//! What a driver needs from the transport, whichever it is.
+//! Setting a device up, over either transport of the crate.
+//!
+//! The crate's transports know nothing of MSI-X, their PCI notification reads a register first, and acknowledging an
+//! interrupt over MMIO reads one too: those registers are ours (see [`Doorbells`]).
 
+use super::buffer_queue::{BufferQueue, Direction};
 use super::dma::DmaMemory;
-use super::mmio::Mmio;
-use super::pci::Pci;
+use super::notifier::Notifier;
+use super::pci::PciRegisters;
 use super::queue::{Layout, VirtQueue};
-use super::{VirtioError, feature, status};
+use super::registers::Registers;
+use super::{Features, VirtioError};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
+use virtio_drivers::transport::{DeviceStatus, SomeTransport, Transport as _};
 
 /// Called in interrupt context, with no lock held.
 pub(crate) type Handler = Box<dyn Fn() + Send + Sync>;
+
+/// Registers of the MMIO transport (section 4.2.2).
+const MMIO_QUEUE_NOTIFY: usize = 0x50;
+const MMIO_INTERRUPT_ACK: usize = 0x64;
+/// Reads of the status before a device that does not end its reset is given up.
+const RESET_PATIENCE: u32 = 1_000_000;
 
 /// The device's interrupts as the architecture delivers them.
 pub(crate) trait InterruptLines: Send {
@@ -19,56 +30,53 @@ pub(crate) trait InterruptLines: Send {
     fn connect(&mut self, line: u16, handler: Handler) -> bool;
 }
 
-/// The registers behind either transport.
+/// The registers that are used beside the crate's transport, which never touches them at the same time.
 #[derive(Debug)]
-pub(crate) enum Interface {
-    /// Virtio over MMIO.
-    Mmio(Mmio),
-    /// Virtio over PCI.
-    Pci(Pci),
+pub(crate) enum Doorbells {
+    /// All registers of a device on MMIO.
+    Mmio(Registers),
+    /// Those of a PCI function.
+    Pci(PciRegisters),
 }
 
-macro_rules! either {
-    ($self:ident, $inner:ident => $call:expr) => {
-        match &$self.interface {
-            Interface::Mmio($inner) => $call,
-            Interface::Pci($inner) => $call,
-        }
-    };
-}
-
-/// A device being set up (virtio 1.2, section 3.1). Once it runs, the driver needs only its queues.
+/// A device being set up (virtio 1.2, section 3.1). Once it runs, the driver needs only its queues. One that is dropped before
+/// is reset.
 pub(crate) struct Transport {
-    interface: Interface,
+    device: SomeTransport<'static>,
+    doorbells: Doorbells,
     interrupts: Box<dyn InterruptLines>,
-    queues: Vec<u16>,
 }
 
 impl Transport {
     /// A device that was found.
-    pub(crate) fn new(interface: Interface, interrupts: Box<dyn InterruptLines>) -> Self {
-        Self { interface, interrupts, queues: Vec::new() }
+    pub(crate) fn new(
+        device: SomeTransport<'static>,
+        doorbells: Doorbells,
+        interrupts: Box<dyn InterruptLines>,
+    ) -> Self {
+        Self { device, doorbells, interrupts }
     }
 
     /// Resets the device and agrees on the features: those `wanted` (VERSION_1 is always wanted) that it offers.
-    pub(crate) fn begin(&mut self, wanted: u64) -> Result<u64, VirtioError> {
-        either!(self, device => {
-            device.set_status(0);
-            device.set_status(status::ACKNOWLEDGE | status::DRIVER);
-            let offered = device.features();
-            if offered & feature::VERSION_1 == 0 {
-                device.set_status(status::FAILED);
-                return Err(VirtioError::Legacy);
+    pub(crate) fn begin(&mut self, wanted: Features) -> Result<Features, VirtioError> {
+        if let Doorbells::Pci(_) = self.doorbells {
+            // The reset is over when the status reads as 0 (section 4.1.4.3.2). One that never does fails at the next step.
+            self.device.set_status(DeviceStatus::empty());
+            for _ in 0..RESET_PATIENCE {
+                if self.device.get_status().is_empty() {
+                    break;
+                }
+                core::hint::spin_loop();
             }
-            let chosen = offered & (wanted | feature::VERSION_1);
-            device.set_features(chosen);
-            device.set_status(status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK);
-            if device.status() & status::FEATURES_OK == 0 {
-                device.set_status(status::FAILED);
-                return Err(VirtioError::FeaturesRefused);
-            }
-            Ok(chosen)
-        })
+        }
+        let agreed = self.device.begin_init(wanted | Features::VERSION_1);
+        if !agreed.contains(Features::VERSION_1) {
+            return Err(VirtioError::Legacy);
+        }
+        if !self.device.get_status().contains(DeviceStatus::FEATURES_OK) {
+            return Err(VirtioError::FeaturesRefused);
+        }
+        Ok(agreed)
     }
 
     /// How many different interrupts the device can raise.
@@ -76,76 +84,164 @@ impl Transport {
         self.interrupts.count()
     }
 
+    /// Has queue `index` raise the interrupt `line`, and finds out how to notify it.
+    fn attach(&self, index: u16, line: u16) -> Result<Notifier, VirtioError> {
+        match &self.doorbells {
+            Doorbells::Mmio(registers) => {
+                let notify = registers.part(MMIO_QUEUE_NOTIFY, 4).ok_or(VirtioError::BadCapability)?;
+                Ok(Notifier::Word(notify, index.into()))
+            }
+            Doorbells::Pci(registers) => registers.attach(index, line),
+        }
+    }
+
     /// Makes queue `index`, of at most `most` entries, which raises the interrupt `line`.
     pub(crate) fn queue(&mut self, index: u16, most: u16, line: u16) -> Result<VirtQueue, VirtioError> {
-        let offered = either!(self, device => device.queue_size(index));
+        let offered = u16::try_from(self.device.max_queue_size(index)).unwrap_or(32768);
         if offered == 0 {
             return Err(VirtioError::NoQueue(index));
         }
+        let notifier = self.attach(index, line)?;
         // The largest power of two that both sides accept.
         let size = 1u16 << offered.min(most).ilog2();
         let layout = Layout::new(size);
         let rings = DmaMemory::alloc(layout.bytes())?;
-        let (descriptors, avail, used) =
-            (rings.physical(0), rings.physical(layout.avail()), rings.physical(layout.used()));
-        let notifier = either!(self, device => device.set_queue(index, size, descriptors, avail, used))?;
-        if let Interface::Pci(device) = &self.interface {
-            device.set_queue_vector(line)?;
-        }
-        self.queues.push(index);
+        self.device.queue_set(
+            index,
+            size.into(),
+            rings.physical(0),
+            rings.physical(layout.avail()),
+            rings.physical(layout.used()),
+        );
         Ok(VirtQueue::new(rings, size, notifier))
+    }
+
+    /// Makes queue `index`, of single buffers, which raises the interrupt `line`.
+    pub(crate) fn buffer_queue<const SIZE: usize>(
+        &mut self,
+        index: u16,
+        direction: Direction,
+        line: u16,
+    ) -> Result<BufferQueue<SIZE>, VirtioError> {
+        let notifier = self.attach(index, line)?;
+        BufferQueue::new(&mut self.device, index, direction, notifier).map_err(|error| match error {
+            virtio_drivers::Error::DmaError => VirtioError::OutOfMemory,
+            _ => VirtioError::NoQueue(index),
+        })
     }
 
     /// Has `handler` called for the interrupt `line`. It looks at the rings to find out why.
     pub(crate) fn connect(&mut self, line: u16, handler: Handler) -> Result<(), VirtioError> {
-        let handler: Handler = match &self.interface {
-            Interface::Mmio(device) => {
-                let acknowledge = device.acknowledge();
+        let handler: Handler = match &self.doorbells {
+            Doorbells::Mmio(registers) => {
+                let acknowledge = registers.part(MMIO_INTERRUPT_ACK, 4).ok_or(VirtioError::BadCapability)?;
                 Box::new(move || {
-                    acknowledge();
+                    // Without reading the reason: that would be one more exit to the monitor for each interrupt, and
+                    // the rings say it anyway. It comes before looking at the rings: what the device uses
+                    // after it raises the line anew.
+                    acknowledge.write_u32(0, 3);
                     handler();
                 })
             }
-            Interface::Pci(_) => handler,
+            Doorbells::Pci(_) => handler,
         };
         if self.interrupts.connect(line, handler) { Ok(()) } else { Err(VirtioError::NoInterrupt) }
     }
 
-    /// The device may run from here on.
-    pub(crate) fn finish(&self) {
-        either!(self, device => {
-            for queue in &self.queues {
-                device.enable_queue(*queue);
-            }
-            device.set_status(
-                status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK | status::DRIVER_OK,
-            );
-        });
+    /// The device runs from here on, until power-off.
+    pub(crate) fn finish(self) {
+        let Self { mut device, .. } = self;
+        device.finish_init();
+        // Dropping it would reset the device.
+        core::mem::forget(device);
     }
 
     /// A 16-bit field of the device's configuration; 0 if the configuration is too short.
     pub(crate) fn config_u16(&self, offset: usize) -> u16 {
-        let config = either!(self, device => device.config());
-        config.filter(|config| offset + 2 <= config.len()).map_or(0, |config| config.read_u16(offset))
+        self.device.read_config_space(offset).unwrap_or(0)
     }
 
     /// A 32-bit field of the device's configuration; 0 if the configuration is too short.
     pub(crate) fn config_u32(&self, offset: usize) -> u32 {
-        let config = either!(self, device => device.config());
-        config.filter(|config| offset + 4 <= config.len()).map_or(0, |config| config.read_u32(offset))
+        self.device.read_config_space(offset).unwrap_or(0)
     }
 
-    /// A 64-bit field of the device's configuration, read again if the device changed it meanwhile.
+    /// A 64-bit field of the device's configuration, read again if the device changed it meanwhile; 0 if the configuration is
+    /// too short.
     pub(crate) fn config_u64(&self, offset: usize) -> u64 {
-        // A device that changes its configuration all the time is given up on after a few tries.
-        let mut value = 0;
-        for _ in 0..8 {
-            let before = either!(self, device => device.config_generation());
-            value = u64::from(self.config_u32(offset)) | u64::from(self.config_u32(offset + 4)) << 32;
-            if before == either!(self, device => device.config_generation()) {
-                break;
-            }
-        }
-        value
+        let halves = || {
+            Ok([self.device.read_config_space::<u32>(offset)?, self.device.read_config_space(offset + 4)?])
+        };
+        self.device.read_consistent(halves).map_or(0, |[low, high]| u64::from(low) | u64::from(high) << 32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake_device::{FakeLines, ram_device};
+    use super::super::{VirtioFound, mmio};
+    use super::*;
+    use virtio_drivers::transport::DeviceType;
+
+    const FIRST: Features = Features::from_bits_retain(1);
+    const BOTH: Features = Features::from_bits_retain(3);
+
+    fn open(memory: &DmaMemory) -> VirtioFound {
+        mmio::open(memory.registers(), || Box::new(FakeLines::default())).unwrap()
+    }
+
+    #[test]
+    fn the_handshake_over_mmio() {
+        let memory = ram_device(2);
+        memory.write_u64(0x100, 0x0102_0304_0506_0708);
+        let (kind, transport) = open(&memory);
+        let mut transport = transport.unwrap();
+        assert_eq!(kind, DeviceType::Block);
+        // Plain memory offers the same bits in both halves.
+        assert_eq!(transport.begin(BOTH), Ok(FIRST | Features::VERSION_1));
+        assert_eq!(memory.read_u32(0x70), 1 | 2 | 8);
+        assert_eq!(transport.config_u64(0), 0x0102_0304_0506_0708);
+        assert_eq!(transport.config_u16(2), 0x0506);
+        assert_eq!(transport.config_u32(0x10_0000), 0);
+        let queue = transport.queue(3, 4, 0).unwrap();
+        assert_eq!((queue.size(), memory.read_u32(0x30), memory.read_u32(0x44)), (4, 3, 1));
+        transport.finish();
+        assert_eq!(memory.read_u32(0x70), 1 | 2 | 4 | 8);
+    }
+
+    #[test]
+    fn interrupts_are_acknowledged_before_the_handler() {
+        let memory = ram_device(2);
+        let lines = FakeLines::default();
+        let (_, transport) = mmio::open(memory.registers(), || Box::new(lines.clone())).unwrap();
+        let mut transport = transport.unwrap();
+        let seen = alloc::sync::Arc::new(core::sync::atomic::AtomicU32::new(0));
+        let acknowledged = seen.clone();
+        let handler =
+            move || acknowledged.store(memory.read_u32(0x64), core::sync::atomic::Ordering::Relaxed);
+        transport.connect(0, Box::new(handler)).unwrap();
+        lines.raise(0);
+        assert_eq!(seen.load(core::sync::atomic::Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn devices_that_cannot_be_used() {
+        let legacy = ram_device(1);
+        assert_eq!(open(&legacy).1.err(), Some(VirtioError::Legacy));
+        let old = ram_device(2);
+        old.write_u32(0x10, 0);
+        let mut transport = open(&old).1.unwrap();
+        assert_eq!(transport.begin(BOTH), Err(VirtioError::Legacy));
+        drop(transport);
+        assert_eq!(old.read_u32(0x70), 0, "reset when given up");
+        let no_queue = ram_device(2);
+        no_queue.write_u32(0x34, 0);
+        let mut transport = open(&no_queue).1.unwrap();
+        assert_eq!(transport.queue(0, 4, 0).err(), Some(VirtioError::NoQueue(0)));
+        let nothing = ram_device(2);
+        nothing.write_u32(0x08, 0);
+        assert!(mmio::open(nothing.registers(), || Box::new(FakeLines::default())).is_none());
+        nothing.write_u32(0x00, 0);
+        assert!(mmio::open(nothing.registers(), || Box::new(FakeLines::default())).is_none());
     }
 }

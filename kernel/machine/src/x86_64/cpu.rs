@@ -6,7 +6,6 @@ use core::sync::atomic::Ordering;
 
 use spin::Once;
 use x86_64::PhysAddr;
-use x86_64::instructions::port::Port;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr3, Cr3Flags, Cr4, Cr4Flags, Efer, EferFlags};
 use x86_64::registers::debug::Dr6;
 use x86_64::registers::model_specific::Msr;
@@ -147,40 +146,4 @@ pub(crate) fn rdtsc() -> u64 {
         core::arch::x86_64::_mm_lfence();
         core::arch::x86_64::_rdtsc()
     }
-}
-
-/// Writes a byte to a port.
-///
-/// # Safety
-/// What the device does then breaks nothing.
-pub(crate) unsafe fn outb(port: u16, value: u8) {
-    // SAFETY: the caller's promise.
-    unsafe { Port::new(port).write(value) };
-}
-
-/// Writes four bytes to a port.
-///
-/// # Safety
-/// As for [`outb`].
-pub(crate) unsafe fn outl(port: u16, value: u32) {
-    // SAFETY: the caller's promise.
-    unsafe { Port::new(port).write(value) };
-}
-
-/// Reads a byte from a port.
-///
-/// # Safety
-/// As for [`outb`].
-pub(crate) unsafe fn inb(port: u16) -> u8 {
-    // SAFETY: the caller's promise.
-    unsafe { Port::new(port).read() }
-}
-
-/// Reads four bytes from a port.
-///
-/// # Safety
-/// As for [`outb`].
-pub(crate) unsafe fn inl(port: u16) -> u32 {
-    // SAFETY: the caller's promise.
-    unsafe { Port::new(port).read() }
 }

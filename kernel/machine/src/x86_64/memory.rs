@@ -2,7 +2,7 @@
 
 use super::boot;
 use super::kernel_map;
-use super::layout::phys_to_virt;
+use super::layout::{DIRECT_MAP, DIRECT_MAP_LEN, phys_to_virt};
 use crate::frame::{self, Frame, PAGE_SIZE};
 use core::arch::global_asm;
 use core::ptr::NonNull;
@@ -19,6 +19,16 @@ pub(crate) fn init() {
 pub(crate) fn direct(physical: u64) -> NonNull<u8> {
     // SAFETY: the direct map is far from address 0.
     unsafe { NonNull::new_unchecked(phys_to_virt(physical)) }
+}
+
+/// The physical address of a place in the direct map.
+///
+/// # Panics
+/// If it is elsewhere.
+pub(crate) fn physical(place: NonNull<u8>) -> u64 {
+    let offset = (place.as_ptr() as u64).wrapping_sub(DIRECT_MAP);
+    assert!(offset < DIRECT_MAP_LEN, "not in the direct map");
+    offset
 }
 
 /// There is no limit but memory itself.

@@ -8,15 +8,18 @@ mod send;
 
 pub(crate) use port::ConsolePort;
 
-use super::VirtioError;
+use super::buffer_queue::Direction::{FromDevice, ToDevice};
 use super::transport::Transport;
+use super::{Features, VirtioError};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use control::HostEvent;
 use control_queue::ControlQueue;
 
-const F_MULTIPORT: u64 = 1 << 1;
+/// Feature bit (section 5.3.3).
+const MULTIPORT: Features = Features::from_bits_retain(1 << 1);
+
 const CONFIG_MAX_NR_PORTS: usize = 4;
 
 /// One interrupt for all queues: looking at an empty ring is a load from memory, while connecting a vector for each queue would
@@ -25,13 +28,14 @@ const INTERRUPT: u16 = 0;
 
 const CONTROL_RECEIVE: u16 = 2;
 const CONTROL_SEND: u16 = 3;
+/// Entries of each queue: as many as QEMU's control queues have. QEMU drops what finds no buffer there, so these are enough for all
+/// that it says at once, three messages for each of its ports. One size for all queues: each size is code of its own, which
+/// emulation has to translate at boot.
+const ENTRIES: usize = 32;
 /// Ports above this number are not used: each costs two queues at boot.
 const MOST_PORTS: u32 = 4;
-/// Buffers of a page that wait for input, for each port, powers of two: standard input and messages of the tool come in bulk, the others
-/// hardly ever.
-const RECEIVE_BUFFERS: [u16; MOST_PORTS as usize] = [2, 8, 1, 2];
-/// Buffers of a page that may be on their way to the host, for each port.
-const SEND_BUFFERS: u16 = 16;
+/// Buffers of a page that wait for input, for each port: standard input and messages of the tool come in bulk, the others hardly ever.
+const RECEIVE_BUFFERS: [usize; MOST_PORTS as usize] = [2, 8, 1, 2];
 
 /// A console device with its ports.
 pub(crate) struct VirtioConsole {
@@ -53,18 +57,18 @@ impl VirtioConsole {
         mut transport: Transport,
         found: fn(Arc<ConsolePort>),
     ) -> Result<Arc<Self>, VirtioError> {
-        let multiport = transport.begin(F_MULTIPORT)? & F_MULTIPORT != 0;
+        let multiport = transport.begin(MULTIPORT)?.contains(MULTIPORT);
         let count =
             if multiport { transport.config_u32(CONFIG_MAX_NR_PORTS).clamp(1, MOST_PORTS) } else { 1 };
         let mut ports = Vec::new();
         for (number, buffers) in (0..count).zip(RECEIVE_BUFFERS) {
-            let receive = transport.queue(receive_queue(number), buffers, INTERRUPT)?;
-            let send = transport.queue(receive_queue(number) + 1, SEND_BUFFERS, INTERRUPT)?;
+            let receive = transport.buffer_queue(receive_queue(number), FromDevice, INTERRUPT)?;
+            let send = transport.buffer_queue(receive_queue(number) + 1, ToDevice, INTERRUPT)?;
             ports.push(Arc::new(ConsolePort::new(number, receive, send, buffers)));
         }
         let control = if multiport {
-            let receive = transport.queue(CONTROL_RECEIVE, control_queue::ENTRIES, INTERRUPT)?;
-            let send = transport.queue(CONTROL_SEND, control_queue::ENTRIES, INTERRUPT)?;
+            let receive = transport.buffer_queue(CONTROL_RECEIVE, FromDevice, INTERRUPT)?;
+            let send = transport.buffer_queue(CONTROL_SEND, ToDevice, INTERRUPT)?;
             Some(ControlQueue::new(receive, send)?)
         } else {
             None

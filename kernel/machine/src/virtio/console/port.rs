@@ -1,6 +1,7 @@
 //! One port.
 
-use super::super::queue::VirtQueue;
+use super::super::buffer_queue::BufferQueue;
+use super::ENTRIES;
 use super::receive::Receive;
 use super::send::Send;
 use crate::port::{Listener, Port};
@@ -21,7 +22,12 @@ pub(crate) struct ConsolePort {
 }
 
 impl ConsolePort {
-    pub(super) fn new(number: u32, receive: VirtQueue, send: VirtQueue, buffers: u16) -> Self {
+    pub(super) fn new(
+        number: u32,
+        receive: BufferQueue<ENTRIES>,
+        send: BufferQueue<ENTRIES>,
+        buffers: usize,
+    ) -> Self {
         let (receive, send) = (Receive::new(receive, buffers), Send::new(send));
         let state = State { receive, send, host_open: false, was_open: false };
         Self { number, state: SpinLock::new(state), listener: SpinLock::new(None) }
@@ -106,6 +112,7 @@ impl Port for ConsolePort {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::buffer_queue::Direction;
     use super::super::super::fake_device::FakeDevice;
     use super::*;
     use crate::frame::PAGE_SIZE;
@@ -119,8 +126,8 @@ mod tests {
     }
 
     fn port() -> (ConsolePort, Host) {
-        let (receive, input) = FakeDevice::queue(4);
-        let (send, output) = FakeDevice::queue(4);
+        let (receive, input) = FakeDevice::buffer_queue(Direction::FromDevice);
+        let (send, output) = FakeDevice::buffer_queue(Direction::ToDevice);
         let port = ConsolePort::new(1, receive, send, 3);
         let told = Arc::new(AtomicUsize::new(0));
         let counter = told.clone();
@@ -154,8 +161,9 @@ mod tests {
         port.announced();
         assert_eq!(host.take(), Some(5));
         assert!(port.is_flushed());
-        // Four buffers on their way and one being filled.
-        assert_eq!(port.write(&[0; 6 * PAGE_SIZE]), 5 * PAGE_SIZE);
+        // As many buffers on their way as there is room for, and one being filled.
+        const ALL: usize = ENTRIES + 1;
+        assert_eq!(port.write(&[0; (ALL + 1) * PAGE_SIZE]), ALL * PAGE_SIZE);
         assert!(!port.can_write());
         assert!(host.output.wants_interrupts());
         assert_eq!(host.take(), Some(4096));
@@ -164,7 +172,7 @@ mod tests {
         assert!(!host.output.wants_interrupts(), "nobody waits any more");
         assert!(port.can_write());
         assert_eq!(port.write(&[0; 10]), 10);
-        for _ in 0..4 {
+        for _ in 0..ENTRIES {
             assert!(!port.is_flushed());
             assert_eq!(host.take(), Some(4096));
         }
@@ -177,11 +185,11 @@ mod tests {
     fn what_is_gathered_goes_out_without_another_call() {
         let (port, mut host) = port();
         port.announced();
-        for _ in 0..5 {
+        for _ in 0..=ENTRIES {
             assert_eq!(port.write(b"xy"), 2);
         }
         assert!(host.output.wants_interrupts());
-        for _ in 0..4 {
+        for _ in 0..ENTRIES {
             assert_eq!(host.take(), Some(2));
         }
         port.interrupt();
@@ -206,7 +214,9 @@ mod tests {
                 break;
             }
         }
-        assert_eq!(sizes, [1, 1, 1, 1, 996]);
+        let mut expected = vec![1; ENTRIES];
+        expected.push(1000 - ENTRIES as u32);
+        assert_eq!(sizes, expected);
     }
 
     #[test]
@@ -221,7 +231,8 @@ mod tests {
         assert_eq!(told(&host), 1);
         port.interrupt();
         assert_eq!(told(&host), 0);
-        assert_eq!(port.write(&[0; 5 * PAGE_SIZE]), 5 * PAGE_SIZE);
+        let all = vec![0; (ENTRIES + 1) * PAGE_SIZE];
+        assert_eq!(port.write(&all), all.len());
         assert!(!port.can_write());
         assert_eq!(host.take(), Some(4096));
         assert!(port.can_write(), "another thread takes the buffer off the ring");

@@ -1,41 +1,38 @@
 //! Input of one port.
 
-use super::super::queue::{Segment, VirtQueue};
-use crate::frame::{Frame, PAGE_SIZE};
+use super::super::buffer::Buffer;
+use super::super::buffer_queue::BufferQueue;
+use super::ENTRIES;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 /// A buffer with input not yet read.
 struct Filled {
-    frame: Frame,
+    buffer: Buffer,
     start: usize,
     end: usize,
 }
 
 /// The receive queue, its buffers, and what came in.
 pub(super) struct Receive {
-    queue: VirtQueue,
-    offered: Vec<Option<Frame>>,
+    queue: BufferQueue<ENTRIES>,
     filled: VecDeque<Filled>,
     /// Buffers still to be allocated; allocated when the port comes into use.
-    missing: u16,
+    missing: usize,
     /// Something came in that the interrupt handler has not told the listener of; maybe a reader took it off the ring first, but
     /// another one may be waiting.
     untold: bool,
 }
 
 impl Receive {
-    pub(super) fn new(queue: VirtQueue, buffers: u16) -> Self {
-        let size = queue.size();
-        let offered = (0..size).map(|_| None).collect();
-        Self { queue, offered, filled: VecDeque::new(), missing: buffers.min(size), untold: false }
+    pub(super) fn new(queue: BufferQueue<ENTRIES>, buffers: usize) -> Self {
+        Self { queue, filled: VecDeque::new(), missing: buffers.min(ENTRIES), untold: false }
     }
 
     /// Allocates the buffers that are missing and offers them to the device.
     pub(super) fn offer_buffers(&mut self) {
         while self.missing > 0 {
-            let Ok(frame) = Frame::alloc_for_kernel() else { break };
-            if !self.offer(frame) {
+            let Ok(buffer) = Buffer::page() else { break };
+            if !self.offer(buffer) {
                 break;
             }
             self.missing -= 1;
@@ -43,25 +40,21 @@ impl Receive {
         self.queue.kick();
     }
 
-    fn offer(&mut self, frame: Frame) -> bool {
-        let segment = Segment { address: frame.physical(), len: PAGE_SIZE as u32, device_writes: true };
-        let Some(head) = self.queue.add(&[segment]) else { return false };
-        self.offered[usize::from(head)] = Some(frame);
-        true
+    fn offer(&mut self, buffer: Buffer) -> bool {
+        let len = buffer.len();
+        self.queue.add(buffer, len).is_ok()
     }
 
     /// Takes what came in from the ring; true if something did.
     fn collect(&mut self) -> bool {
         let mut any = false;
-        while let Some(used) = self.queue.pop() {
-            let Some(frame) = self.offered[usize::from(used.head)].take() else { continue };
-            let end = PAGE_SIZE.min(used.written as usize);
+        while let Some((buffer, end)) = self.queue.pop() {
             if end == 0 {
-                self.offer(frame);
+                self.offer(buffer);
                 continue;
             }
             any = true;
-            self.filled.push_back(Filled { frame, start: 0, end });
+            self.filled.push_back(Filled { buffer, start: 0, end });
         }
         self.untold |= any;
         any
@@ -80,13 +73,13 @@ impl Receive {
         while done < buffer.len() {
             let Some(first) = self.filled.front_mut() else { break };
             let len = (buffer.len() - done).min(first.end - first.start);
-            first.frame.read(first.start, &mut buffer[done..done + len]);
+            first.buffer.read(first.start, &mut buffer[done..done + len]);
             first.start += len;
             done += len;
             if first.start == first.end
                 && let Some(empty) = self.filled.pop_front()
             {
-                self.offer(empty.frame);
+                self.offer(empty.buffer);
             }
         }
         if self.missing > 0 {

@@ -1,12 +1,12 @@
 //! Output of one port.
 
-use super::super::queue::{Segment, VirtQueue};
-use crate::frame::{Frame, PAGE_SIZE};
-use alloc::vec::Vec;
+use super::super::buffer::Buffer;
+use super::super::buffer_queue::BufferQueue;
+use super::ENTRIES;
 
 /// A buffer being filled.
 struct Staged {
-    frame: Frame,
+    buffer: Buffer,
     len: usize,
 }
 
@@ -16,8 +16,7 @@ struct Staged {
 /// is slow, small writes gather in the last buffer. The device interrupts only if somebody waits,
 /// or something is left to be sent.
 pub(super) struct Send {
-    queue: VirtQueue,
-    in_flight: Vec<Option<Frame>>,
+    queue: BufferQueue<ENTRIES>,
     staged: Option<Staged>,
     /// The host has announced the port: before, it would throw away what it gets.
     open: bool,
@@ -25,22 +24,13 @@ pub(super) struct Send {
     /// Something was taken off the ring since somebody began to wait; maybe not by the interrupt handler.
     changed: bool,
     /// A buffer for the next output.
-    spare: Option<Frame>,
+    spare: Option<Buffer>,
 }
 
 impl Send {
-    pub(super) fn new(mut queue: VirtQueue) -> Self {
+    pub(super) fn new(mut queue: BufferQueue<ENTRIES>) -> Self {
         queue.set_interrupts(false);
-        let in_flight = (0..queue.size()).map(|_| None).collect();
-        Self {
-            queue,
-            in_flight,
-            staged: None,
-            open: false,
-            someone_waits: false,
-            changed: false,
-            spare: None,
-        }
+        Self { queue, staged: None, open: false, someone_waits: false, changed: false, spare: None }
     }
 
     /// The host takes output from here on.
@@ -55,19 +45,15 @@ impl Send {
         if !self.open || self.queue.free() == 0 {
             return;
         }
-        let Some(Staged { frame, len }) = self.staged.take() else { return };
-        // At most a page.
-        let segment = Segment { address: frame.physical(), len: len as u32, device_writes: false };
-        if let Some(head) = self.queue.add(&[segment]) {
-            self.in_flight[usize::from(head)] = Some(frame);
-        }
+        let Some(Staged { buffer, len }) = self.staged.take() else { return };
+        self.staged = self.queue.add(buffer, len).err().map(|buffer| Staged { buffer, len });
     }
 
     /// Takes back the buffers that the host is done with, and sends what waited for room; true if there were any.
     fn reap(&mut self) -> bool {
         let mut any = false;
-        while let Some(used) = self.queue.pop() {
-            self.spare = self.in_flight[usize::from(used.head)].take();
+        while let Some((buffer, _)) = self.queue.pop() {
+            self.spare = Some(buffer);
             any = true;
         }
         if any {
@@ -81,7 +67,7 @@ impl Send {
     fn fill(&mut self, bytes: &[u8]) -> usize {
         let mut done = 0;
         while done < bytes.len() {
-            if self.staged.as_ref().is_some_and(|staged| staged.len == PAGE_SIZE) {
+            if self.staged.as_ref().is_some_and(|staged| staged.len == staged.buffer.len()) {
                 self.push();
                 if self.staged.is_some() {
                     break;
@@ -89,12 +75,12 @@ impl Send {
             }
             if self.staged.is_none() {
                 // Once there was a buffer there is always one, spare or on its way, however little memory is left.
-                let Some(frame) = self.spare.take().or_else(|| Frame::alloc_for_kernel().ok()) else { break };
-                self.staged = Some(Staged { frame, len: 0 });
+                let Some(buffer) = self.spare.take().or_else(|| Buffer::page().ok()) else { break };
+                self.staged = Some(Staged { buffer, len: 0 });
             }
             let Some(staged) = &mut self.staged else { break };
-            let len = (bytes.len() - done).min(PAGE_SIZE - staged.len);
-            staged.frame.write(staged.len, &bytes[done..done + len]);
+            let len = (bytes.len() - done).min(staged.buffer.len() - staged.len);
+            staged.buffer.write(staged.len, &bytes[done..done + len]);
             staged.len += len;
             done += len;
         }
@@ -141,7 +127,7 @@ impl Send {
     }
 
     fn has_room(&self) -> bool {
-        self.staged.as_ref().is_none_or(|staged| staged.len < PAGE_SIZE)
+        self.staged.as_ref().is_none_or(|staged| staged.len < staged.buffer.len())
             || (self.open && self.queue.free() > 0)
     }
 
@@ -154,7 +140,7 @@ impl Send {
     }
 
     fn is_empty(&self) -> bool {
-        self.staged.is_none() && self.in_flight.iter().all(Option::is_none)
+        self.staged.is_none() && self.queue.is_idle()
     }
 
     /// The host has taken everything.

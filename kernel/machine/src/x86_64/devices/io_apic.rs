@@ -1,7 +1,7 @@
 //! The I/O APICs (Intel 82093AA): from interrupt inputs to vectors.
 
 use super::super::apic;
-use super::{map, platform};
+use super::{map_registers, platform};
 use crate::acpi::{Madt, Override};
 use crate::sync::SpinLock;
 use crate::virtio::registers::Registers;
@@ -28,7 +28,7 @@ static IO_APICS: SpinLock<Vec<IoApic>> = SpinLock::new(Vec::new());
 
 impl IoApic {
     fn new(base: u64, first: u32) -> Self {
-        let registers = map(base, 0x20);
+        let registers = map_registers(base, 0x20);
         registers.write_u32(SELECT, REGISTER_VERSION);
         let inputs = (registers.read_u32(WINDOW) >> 16 & 0xff) + 1;
         Self { registers, first, inputs }

@@ -2,7 +2,6 @@
 
 use super::super::{apic, irq};
 use super::io_apic;
-use crate::virtio::capabilities::MsixPlace;
 use crate::virtio::registers::Registers;
 use crate::virtio::transport::{Handler, InterruptLines};
 
@@ -38,8 +37,8 @@ const ENTRY_BYTES: usize = 16;
 const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
 
 impl Msix {
-    pub(super) fn new(table: Registers, place: MsixPlace) -> Self {
-        Self { table, entries: place.entries }
+    pub(super) fn new(table: Registers, entries: u16) -> Self {
+        Self { table, entries }
     }
 }
 

@@ -19,22 +19,19 @@ use crate::virtio::block::VirtioBlock;
 use crate::virtio::command_line::mmio_devices;
 use crate::virtio::console::{ConsolePort, VirtioConsole};
 use crate::virtio::entropy::VirtioEntropy;
-use crate::virtio::mmio::Mmio;
+use crate::virtio::mmio;
 use crate::virtio::registers::Registers;
-use crate::virtio::transport::{Interface, Transport};
-use crate::virtio::{VirtioError, device_type};
+use crate::virtio::transport::Transport;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
+use virtio_drivers::transport::DeviceType;
 
 /// The command line names devices.
 static NAMED: AtomicBool = AtomicBool::new(false);
-
-/// A virtio device that was found: its type, and the transport or why there is none.
-type Found = (u32, Result<Transport, VirtioError>);
 
 /// How long to wait for the console device to say which ports it has. QEMU answers within the exit that asks, or some
 /// microseconds later.
@@ -46,11 +43,8 @@ pub(crate) fn init() {
     mmio_devices(boot::command_line(), |device| {
         NAMED.store(true, Ordering::Relaxed);
         // The parser allows 64 KiB at most.
-        let registers = map(device.base, device.len as usize);
-        if let Some((kind, mmio)) = Mmio::probe(registers) {
-            let lines = Box::new(lines::Pin::new(device.irq));
-            found.push((kind, mmio.map(|mmio| Transport::new(Interface::Mmio(mmio), lines))));
-        }
+        let registers = map_registers(device.base, device.len as usize);
+        found.extend(mmio::open(registers, || Box::new(lines::Pin::new(device.irq))));
     });
     if found.is_empty() {
         found = pci::find();
@@ -64,25 +58,25 @@ pub(crate) fn init() {
     let mut console = None;
     for (kind, transport) in found {
         let started = transport.and_then(|transport| match kind {
-            device_type::BLOCK => {
+            DeviceType::Block => {
                 let mut name = String::from("vd");
                 name.extend(letters.next().map(char::from));
                 VirtioBlock::start(transport, name).map(|disk| add_block(disk))
             }
-            device_type::CONSOLE if console.is_none() => {
+            DeviceType::Console if console.is_none() => {
                 VirtioConsole::start(transport, port_found).map(|device| console = Some(device))
             }
-            device_type::ENTROPY => {
+            DeviceType::EntropySource => {
                 random::set_source(entropy_source(transport));
                 Ok(())
             }
             _ => {
-                log::info!("virtio: no driver for a device of type {kind}");
+                log::info!("virtio: no driver for a device of type {kind:?}");
                 Ok(())
             }
         });
         if let Err(error) = started {
-            log::error!("virtio: device of type {kind}: {error}");
+            log::error!("virtio: device of type {kind:?}: {error}");
         }
     }
     if let Some(console) = console {
@@ -159,11 +153,14 @@ fn read_physical(address: u64, buffer: &mut [u8]) -> bool {
     true
 }
 
-/// Maps registers of a device.
-fn map(physical: u64, len: usize) -> Registers {
+/// Maps registers of a device, for ever.
+pub(crate) fn map(physical: u64, len: usize) -> NonNull<u8> {
     let start = kernel_map::map_mmio(physical, len);
-    let Some(start) = NonNull::new(start) else { unreachable!("device registers mapped at address 0") };
-    // SAFETY: `map_mmio` mapped the whole range, for ever, as device registers; physical addresses of registers are
+    NonNull::new(start).unwrap_or_else(|| unreachable!("device registers mapped at address 0"))
+}
+
+fn map_registers(physical: u64, len: usize) -> Registers {
+    // SAFETY: the whole range was mapped, for ever, as device registers; physical addresses of registers are
     // aligned to far more than 8 bytes.
-    unsafe { Registers::new(start, len) }
+    unsafe { Registers::new(map(physical, len), len) }
 }

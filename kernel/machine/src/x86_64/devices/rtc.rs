@@ -1,7 +1,7 @@
 //! Reading the battery-backed clock (MC146818).
 
-use super::super::cpu::{inb, outb};
 use crate::rtc::{Registers, decode};
+use x86_64::instructions::port::Port;
 
 const INDEX: u16 = 0x70;
 const DATA: u16 = 0x71;
@@ -15,8 +15,8 @@ const MOST_POLLS: u32 = 4000;
 fn register(number: u8) -> u8 {
     // SAFETY: these ports belong to the clock, and reading its time registers changes nothing.
     unsafe {
-        outb(INDEX, NMI_DISABLED | number);
-        inb(DATA)
+        Port::new(INDEX).write(NMI_DISABLED | number);
+        Port::new(DATA).read()
     }
 }
 

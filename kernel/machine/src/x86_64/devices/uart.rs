@@ -2,7 +2,6 @@
 //!
 //! The log goes to the same line; [`super::super::serial`] has set it up.
 
-use super::super::cpu::{inb, outb};
 use super::super::{irq, serial};
 use super::io_apic;
 use crate::port::{Listener, Port};
@@ -10,6 +9,7 @@ use crate::sync::SpinLock;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use x86_64::instructions::port::Port as IoPort;
 
 const BASE: u16 = 0x3f8;
 const IRQ: u8 = 4;
@@ -42,12 +42,12 @@ struct Uart {
 
 fn read(register: u16) -> u8 {
     // SAFETY: the ports are the serial line's; reading takes a byte from its FIFO at most.
-    unsafe { inb(register) }
+    unsafe { IoPort::new(register).read() }
 }
 
 fn write(register: u16, value: u8) {
     // SAFETY: the ports are the serial line's.
-    unsafe { outb(register, value) }
+    unsafe { IoPort::new(register).write(value) }
 }
 
 /// Opens the line and lets it receive; `None` if there is no such device.
