@@ -11,7 +11,7 @@ use crate::mm;
 use crate::process::{Process, ProcessParts};
 use crate::stdio::Stdio;
 use crate::task::{Task, TaskParts};
-use crate::{control, run, signal};
+use crate::{control, run, signal, trace};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -62,7 +62,7 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
         time::set_realtime_ns(config.wall_clock_ns);
     }
     HOSTNAME.call_once(|| config.hostname.clone());
-    crate::trace::set_enabled(config.trace);
+    trace::set_enabled(config.trace);
     frame::reclaim_hook(husk_fs::reclaim);
 
     let stdout = devices::port(PORT_STDIO).or_else(devices::serial_port).unwrap_or_else(|| Arc::new(NoPort));
@@ -94,6 +94,7 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
                 ExitStatus::NotStarted { errno: error.errno.code() }
             }
         };
+        trace::end(status);
         last = status.exit_code();
         let ran_ns = time::monotonic_ns() - begin;
         let [stdout_end, stderr_end] = stdio.written();
@@ -165,6 +166,7 @@ fn start_program(program: &Program, stdio: &Stdio, namespace: &Arc<Namespace>) -
         },
     );
     control::set_program(&process);
+    trace::start(&program.path, &program.argv, program.env.len());
     Ok(Started { process, task, context: start.context })
 }
 

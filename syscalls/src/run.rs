@@ -2,13 +2,13 @@
 
 use crate::args::UserPtr;
 use crate::calls::{exit, rseq};
+use crate::crash;
 use crate::dispatch::dispatch;
 use crate::mm::{Access, FaultError};
 use crate::signal::deliver::{self, force};
 use crate::signal::frame::TrapState;
 use crate::signal::{SigInfo, Signal, code};
 use crate::task::Task;
-use crate::{crash, trace};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use husk_abi::control::ExitStatus;
@@ -85,7 +85,7 @@ fn user_loop(task: &Task, mut context: UserContext) {
                 interrupted = restartable.then_some(number).filter(|_| is_restart(context.regs.rax));
             }
             Trap::PageFault { addr, access, present } => {
-                page_fault(task, &mut context, &mut trap_state, addr, access, present);
+                page_fault(task, &mut trap_state, addr, access, present);
                 // Others may have run meanwhile.
                 if task.process().thread_count() > 1 {
                     check_rseq(task, &mut context);
@@ -120,14 +120,7 @@ fn is_restart(result: u64) -> bool {
     (512..=516).contains(&result.wrapping_neg())
 }
 
-fn page_fault(
-    task: &Task,
-    context: &mut UserContext,
-    trap_state: &mut TrapState,
-    addr: u64,
-    access: Access,
-    present: bool,
-) {
+fn page_fault(task: &Task, trap_state: &mut TrapState, addr: u64, access: Access, present: bool) {
     let faults = &task.process().faults;
     let (signal, why) = match task.mm().fault(addr, access) {
         Ok(from_file) => {
@@ -147,13 +140,7 @@ fn page_fault(
         | 1 << 2
         | u64::from(access == Access::Exec) << 4;
     trap_state.address = addr;
-    trace_fault(task, signal, why, addr);
-    let _ = context;
     force(task, SigInfo::fault(signal, why, addr));
-}
-
-fn trace_fault(task: &Task, signal: Signal, why: i32, addr: u64) {
-    trace::signal(task, signal, why, addr);
 }
 
 /// Turns an exception into the signal that Linux sends for it.

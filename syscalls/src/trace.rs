@@ -1,17 +1,20 @@
 //! `--trace`: each system call as strace(1) prints it, driven by the table.
 
 mod print;
+#[cfg(test)]
+mod tests;
 
 use crate::control;
 use crate::mm::AddressSpace;
-use crate::signal::{Signal, code};
+use crate::signal::{SigFields, SigInfo, Signal, code};
 use crate::table::Entry;
 use crate::task::Task;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use husk_abi::Errno;
-use husk_abi::control::Event;
+use husk_abi::control::{Event, ExitStatus};
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
@@ -62,18 +65,59 @@ pub(crate) fn leave(task: &Task, traced: Option<Traced>, result: &Result<u64, Er
     emit(task, &format!("{call} = {}", print::result(entry, result)));
 }
 
-/// Prints a signal that a fault caused.
-pub(crate) fn signal(task: &Task, signal: Signal, why: i32, addr: u64) {
+/// Prints a signal that is about to be delivered.
+pub(crate) fn signal(task: &Task, info: &SigInfo) {
     if !ENABLED.load(Ordering::Relaxed) {
         return;
     }
-    let name = match (signal, why) {
+    let signal = info.signal;
+    let name = match (signal, info.code) {
         (Signal::SIGSEGV, code::SEGV_MAPERR) => "SEGV_MAPERR",
         (Signal::SIGSEGV, code::SEGV_ACCERR) => "SEGV_ACCERR",
         (Signal::SIGBUS, code::BUS_ADRERR) => "BUS_ADRERR",
-        _ => "?",
+        (Signal::SIGFPE, code::FPE_INTDIV) => "FPE_INTDIV",
+        (Signal::SIGILL, code::ILL_ILLOPN) => "ILL_ILLOPN",
+        (_, code::SI_USER) => "SI_USER",
+        (_, code::SI_KERNEL) => "SI_KERNEL",
+        (_, code::SI_TKILL) => "SI_TKILL",
+        _ => "",
     };
-    emit(task, &format!("--- {signal} {{si_signo={signal}, si_code={name}, si_addr={addr:#x}}} ---"));
+    let name = if name.is_empty() { format!("{}", info.code) } else { String::from(name) };
+    let rest = match info.fields {
+        SigFields::Sender { pid, uid } if info.code != code::SI_KERNEL => {
+            format!(", si_pid={pid}, si_uid={uid}")
+        }
+        SigFields::Fault { addr } => format!(", si_addr={addr:#x}"),
+        _ => String::new(),
+    };
+    emit(task, &format!("--- {signal} {{si_signo={signal}, si_code={name}{rest}}} ---"));
+}
+
+/// Prints the execve(2) that a program's start stands for.
+pub(crate) fn start(path: &[u8], argv: &[Vec<u8>], variables: usize) {
+    if !ENABLED.load(Ordering::Relaxed) {
+        return;
+    }
+    let argv: Vec<String> = argv.iter().map(|argument| print::text(argument)).collect();
+    let line = format!("execve({}, [{}], /* {variables} vars */) = 0", print::text(path), argv.join(", "));
+    control::send(&Event::Trace(line));
+}
+
+/// Prints how a program ended.
+pub(crate) fn end(status: ExitStatus) {
+    if !ENABLED.load(Ordering::Relaxed) {
+        return;
+    }
+    let line = match status {
+        ExitStatus::Exited(code) => format!("+++ exited with {code} +++"),
+        ExitStatus::Signaled(number) => match Signal::new(number.into()) {
+            Ok(signal) => format!("+++ killed by {signal} +++"),
+            Err(_) => format!("+++ killed by {number} +++"),
+        },
+        ExitStatus::TimedOut => String::from("+++ killed by SIGKILL +++"),
+        ExitStatus::NotStarted { .. } => return,
+    };
+    control::send(&Event::Trace(line));
 }
 
 fn emit(task: &Task, line: &str) {

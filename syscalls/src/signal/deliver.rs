@@ -5,6 +5,7 @@ use super::{DefaultAction, SigAction, SigInfo, SigSet, Signal};
 use crate::calls::{exit, rseq};
 use crate::crash;
 use crate::task::Task;
+use crate::trace;
 use core::sync::atomic::Ordering;
 use husk_abi::Errno;
 use husk_abi::control::ExitStatus;
@@ -38,6 +39,7 @@ pub(crate) fn deliver(
         if action.ignores(signal) {
             continue;
         }
+        trace::signal(task, &info);
         if !action.is_default() {
             restart_before_handler(context, interrupted.take(), &action);
             enter_handler(task, context, trap, &info, &action);

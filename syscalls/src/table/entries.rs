@@ -8,8 +8,8 @@ use super::flags::{
     MSYNC, OPEN, PRCTL, PROT, RESOURCE, SIGMASK_HOW, SOCKET_DOMAIN, TIMER, WHENCE,
 };
 use super::format::Format::{
-    Choice, DirFd, Fd, Flags, Hex, In, Int, IntPairOut, Mode, Out, Path, Ptr, Rlimit, RlimitOut, SigAction,
-    SigSet, Signal, StatOut, Strings, Timespec, TimespecOut, Uint,
+    Choice, DirFd, Fd, Flags, Hex, In, Int, IntPairOut, IoVecs, IoVecsOut, Mode, Out, Path, PollFds, Ptr,
+    Rlimit, RlimitOut, SigAction, SigSet, SigSetOut, Signal, StatOut, Strings, Timespec, TimespecOut, Uint,
 };
 
 super::syscalls! {
@@ -20,30 +20,30 @@ super::syscalls! {
     4 stat Full (crate::file::calls::stat::stat) [Path, StatOut] "";
     5 fstat Full (crate::file::calls::stat::fstat) [Fd, StatOut] "";
     6 lstat Full (crate::file::calls::stat::lstat) [Path, StatOut] "";
-    7 poll Full (crate::poll::poll::poll) [Ptr, Uint, Int] "";
+    7 poll Full (crate::poll::poll::poll) [PollFds, Uint, Int] "";
     8 lseek Full (crate::file::calls::read_write::lseek) [Fd, Int, Choice(WHENCE)] "";
-    9 mmap Partial (crate::calls::mm::mmap) [Hex, Uint, Flags(PROT), Flags(MAP), Fd, Hex] "no huge pages (MAP_HUGETLB gives ENOMEM), no MAP_SYNC";
+    9 mmap Partial (crate::calls::mm::mmap) [Ptr, Uint, Flags(PROT), Flags(MAP), Fd, Hex] "no huge pages (MAP_HUGETLB gives ENOMEM), no MAP_SYNC";
     10 mprotect Full (crate::calls::mm::mprotect) [Hex, Uint, Flags(PROT)] "";
     11 munmap Full (crate::calls::mm::munmap) [Hex, Uint] "";
-    12 brk Full (crate::calls::mm::brk) [Hex] "";
+    12 brk Full (crate::calls::mm::brk) [Ptr] "";
     13 rt_sigaction Full (crate::calls::sigaction::rt_sigaction) [Signal, SigAction, Ptr, Uint] "";
-    14 rt_sigprocmask Full (crate::calls::sigaction::rt_sigprocmask) [Choice(SIGMASK_HOW), SigSet, Ptr, Uint] "";
+    14 rt_sigprocmask Full (crate::calls::sigaction::rt_sigprocmask) [Choice(SIGMASK_HOW), SigSet, SigSetOut, Uint] "";
     15 rt_sigreturn Full (regs crate::calls::sigaction::rt_sigreturn) [] "";
     16 ioctl Partial (crate::file::calls::ioctl::ioctl) [Fd, Choice(IOCTL), Hex] "commands of files, pipes, terminals and random devices";
     17 pread64 Full (crate::file::calls::read_write::pread64) [Fd, Out, Uint, Int] "";
     18 pwrite64 Full (crate::file::calls::read_write::pwrite64) [Fd, In, Uint, Int] "";
-    19 readv Full (crate::file::calls::read_write::readv) [Fd, Ptr, Uint] "";
-    20 writev Full (crate::file::calls::read_write::writev) [Fd, Ptr, Uint] "";
+    19 readv Full (crate::file::calls::read_write::readv) [Fd, IoVecsOut, Uint] "";
+    20 writev Full (crate::file::calls::read_write::writev) [Fd, IoVecs, Uint] "";
     21 access Full (crate::file::calls::access::access) [Path, Flags(ACCESS)] "";
     22 pipe Full (crate::pipe::pipe) [IntPairOut] "";
     23 select Full (crate::poll::select::select) [Int, Ptr, Ptr, Ptr, Ptr] "";
     24 sched_yield Full (crate::calls::sched::sched_yield) [] "";
-    25 mremap Full (crate::calls::mm::mremap) [Hex, Uint, Uint, Flags(MREMAP), Hex] "";
+    25 mremap Full (crate::calls::mm::mremap) [Ptr, Uint, Uint, Flags(MREMAP), Ptr] "";
     26 msync Full (crate::calls::advise::msync) [Hex, Uint, Flags(MSYNC)] "";
     27 mincore Full (crate::calls::advise::mincore) [Hex, Uint, Ptr] "";
     28 madvise Full (crate::calls::advise::madvise) [Hex, Uint, Choice(MADVISE)] "";
     29 shmget None () [Hex, Uint, Hex] "";
-    30 shmat None () [Int, Hex, Hex] "";
+    30 shmat None () [Int, Ptr, Hex] "";
     31 shmctl None () [Int, Int, Ptr] "";
     32 dup Full (crate::file::calls::descriptor::dup) [Fd] "";
     33 dup2 Full (crate::file::calls::descriptor::dup2) [Fd, Fd] "";
@@ -140,7 +140,7 @@ super::syscalls! {
     124 getsid Full (crate::calls::process::getsid) [Int] "";
     125 capget Full (crate::calls::capability::capget) [Ptr, Ptr] "";
     126 capset Full (crate::calls::capability::capset) [Ptr, Ptr] "";
-    127 rt_sigpending Full (crate::calls::sigaction::rt_sigpending) [Ptr, Uint] "";
+    127 rt_sigpending Full (crate::calls::sigaction::rt_sigpending) [SigSetOut, Uint] "";
     128 rt_sigtimedwait Full (crate::calls::sigwait::rt_sigtimedwait) [SigSet, Ptr, Timespec, Uint] "";
     129 rt_sigqueueinfo Full (crate::calls::kill::rt_sigqueueinfo) [Int, Signal, Ptr] "";
     130 rt_sigsuspend Full (crate::calls::sigwait::rt_sigsuspend) [SigSet, Uint] "";
@@ -284,7 +284,7 @@ super::syscalls! {
     268 fchmodat Full (crate::file::calls::attributes::fchmodat) [DirFd, Path, Mode] "";
     269 faccessat Full (crate::file::calls::access::faccessat) [DirFd, Path, Flags(ACCESS)] "";
     270 pselect6 Full (crate::poll::select::pselect6) [Int, Ptr, Ptr, Ptr, Timespec, Ptr] "";
-    271 ppoll Full (crate::poll::poll::ppoll) [Ptr, Uint, Timespec, SigSet, Uint] "";
+    271 ppoll Full (crate::poll::poll::ppoll) [PollFds, Uint, Timespec, SigSet, Uint] "";
     272 unshare None () [Flags(CLONE)] "";
     273 set_robust_list Full (crate::calls::futex::set_robust_list) [Ptr, Uint] "";
     274 get_robust_list Full (crate::calls::futex::get_robust_list) [Int, Ptr, Ptr] "";
@@ -308,8 +308,8 @@ super::syscalls! {
     292 dup3 Full (crate::file::calls::descriptor::dup3) [Fd, Fd, Flags(OPEN)] "";
     293 pipe2 Full (crate::pipe::pipe2) [IntPairOut, Flags(OPEN)] "";
     294 inotify_init1 None () [Flags(OPEN)] "";
-    295 preadv Full (crate::file::calls::read_write::preadv) [Fd, Ptr, Uint, Int, Int] "";
-    296 pwritev Full (crate::file::calls::read_write::pwritev) [Fd, Ptr, Uint, Int, Int] "";
+    295 preadv Full (crate::file::calls::read_write::preadv) [Fd, IoVecsOut, Uint, Int, Int] "";
+    296 pwritev Full (crate::file::calls::read_write::pwritev) [Fd, IoVecs, Uint, Int, Int] "";
     297 rt_tgsigqueueinfo Full (crate::calls::kill::rt_tgsigqueueinfo) [Int, Int, Signal, Ptr] "";
     298 perf_event_open None () [Ptr, Int, Int, Fd, Hex] "";
     299 recvmmsg None () [Fd, Ptr, Uint, Hex, Timespec] "";
@@ -331,7 +331,7 @@ super::syscalls! {
     315 sched_getattr Full (crate::calls::sched::sched_getattr) [Int, Ptr, Uint, Hex] "";
     316 renameat2 Full (crate::file::calls::names::renameat2) [DirFd, Path, DirFd, Path, Hex] "";
     317 seccomp None () [Hex, Hex, Ptr] "";
-    318 getrandom Full (crate::calls::random::getrandom) [Ptr, Uint, Flags(GETRANDOM)] "";
+    318 getrandom Full (crate::calls::random::getrandom) [Out, Uint, Flags(GETRANDOM)] "";
     319 memfd_create Partial (crate::file::calls::memfd::memfd_create) [Path, Hex] "no MFD_HUGETLB";
     320 kexec_file_load None () [Fd, Fd, Uint, Path, Hex] "";
     321 bpf None () [Int, Ptr, Uint] "";

@@ -137,8 +137,12 @@ pub(super) const AT: &[Name] = &[
 ];
 
 /// access(2).
-pub(super) const ACCESS: &[Name] =
-    &[(sys::R_OK as u64, "R_OK"), (sys::W_OK as u64, "W_OK"), (sys::X_OK as u64, "X_OK")];
+pub(super) const ACCESS: &[Name] = &[
+    (sys::F_OK as u64, "F_OK"),
+    (sys::R_OK as u64, "R_OK"),
+    (sys::W_OK as u64, "W_OK"),
+    (sys::X_OK as u64, "X_OK"),
+];
 
 /// fcntl(2).
 pub(super) const FCNTL: &[Name] = &[
@@ -417,4 +421,19 @@ pub(super) const SOCKET_DOMAIN: &[Name] = &[
     (0x10, "AF_NETLINK"),
     (0x11, "AF_PACKET"),
     (0x28, "AF_VSOCK"),
+];
+
+/// poll(2).
+pub(crate) const POLL: &[Name] = &[
+    (sys::POLLIN as u64, "POLLIN"),
+    (sys::POLLPRI as u64, "POLLPRI"),
+    (sys::POLLOUT as u64, "POLLOUT"),
+    (sys::POLLERR as u64, "POLLERR"),
+    (sys::POLLHUP as u64, "POLLHUP"),
+    (sys::POLLNVAL as u64, "POLLNVAL"),
+    (sys::POLLRDNORM as u64, "POLLRDNORM"),
+    (sys::POLLRDBAND as u64, "POLLRDBAND"),
+    (sys::POLLWRNORM as u64, "POLLWRNORM"),
+    (sys::POLLWRBAND as u64, "POLLWRBAND"),
+    (sys::POLLRDHUP as u64, "POLLRDHUP"),
 ];

@@ -32,6 +32,15 @@ pub enum Format {
     Signal,
     /// A signal set that is read.
     SigSet,
+    /// A signal set that is written.
+    SigSetOut,
+    /// An array of `struct iovec` whose buffers are read; its length is the next argument.
+    IoVecs,
+    /// An array of `struct iovec` whose buffers are filled; its length is the next argument, that of the contents the call's
+    /// result.
+    IoVecsOut,
+    /// An array of `struct pollfd` whose length is the next argument.
+    PollFds,
     /// A `struct sigaction` that is read.
     SigAction,
     /// A `struct timespec` that is read.

@@ -3,7 +3,7 @@
 //! One line a call in [`entries`]. Dispatch, `--trace`, docs/syscalls.md and the conformance report come from it.
 
 mod entries;
-mod flags;
+pub(crate) mod flags;
 pub mod format;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! Arguments and results as text.
 
-use crate::args::{UserCStr, UserPtr};
+use crate::args::{UserCStr, UserPtr, read_iovecs};
 use crate::mm::AddressSpace;
 use crate::signal::{SigAction, SigSet, Signal};
+use crate::table::flags::POLL;
 use crate::table::format::Name;
 use crate::table::{Entry, Format};
 use alloc::format;
@@ -29,7 +30,14 @@ pub(super) fn writes_arguments(entry: &Entry) -> bool {
     entry.formats.iter().any(|format| {
         matches!(
             format,
-            Format::Out | Format::TimespecOut | Format::StatOut | Format::IntPairOut | Format::RlimitOut
+            Format::Out
+                | Format::IoVecsOut
+                | Format::SigSetOut
+                | Format::PollFds
+                | Format::TimespecOut
+                | Format::StatOut
+                | Format::IntPairOut
+                | Format::RlimitOut
         )
     })
 }
@@ -99,6 +107,10 @@ fn argument(
             Some(len) => buffer(text, mm, value, len),
             None => write!(text, "{value:#x}"),
         },
+        Format::IoVecs => io_vecs(text, mm, value, args[index + 1], u64::MAX),
+        Format::IoVecsOut => io_vecs(text, mm, value, args[index + 1], done.unwrap_or(0)),
+        Format::PollFds => poll_fds(text, mm, value, args[index + 1]),
+        Format::SigSetOut if done.is_some() => sig_set(text, mm, value),
         Format::SigSet => sig_set(text, mm, value),
         Format::SigAction => sig_action(text, mm, value),
         Format::Timespec => timespec(text, mm, value),
@@ -107,7 +119,11 @@ fn argument(
         Format::IntPairOut if done.is_some() => int_pair(text, mm, value),
         Format::Rlimit => rlimit(text, mm, value),
         Format::RlimitOut if done.is_some() => rlimit(text, mm, value),
-        Format::TimespecOut | Format::StatOut | Format::IntPairOut | Format::RlimitOut => {
+        Format::SigSetOut
+        | Format::TimespecOut
+        | Format::StatOut
+        | Format::IntPairOut
+        | Format::RlimitOut => {
             if value == 0 {
                 write!(text, "NULL")
             } else {
@@ -143,6 +159,8 @@ fn flags(text: &mut String, value: u64, names: &[Name]) {
     let present = names.iter().filter(|(_, name)| by_size.iter().any(|(_, other)| other == name));
     let mut words: Vec<&str> = read_only.then_some("O_RDONLY").into_iter().collect();
     words.extend(present.map(|(_, name)| *name));
+    let zero = names.iter().find(|(bits, _)| *bits == 0 && value == 0);
+    words.extend(zero.map(|(_, name)| *name));
     let unknown = format!("{rest:#x}");
     if rest != 0 {
         words.push(&unknown);
@@ -173,6 +191,14 @@ fn quoted(text: &mut String, bytes: &[u8], cut: bool) -> core::fmt::Result {
     }
     text.push_str(if cut { "\"..." } else { "\"" });
     Ok(())
+}
+
+/// Bytes in quotes.
+pub(super) fn text(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = quoted(&mut text, bytes, false);
+    text
 }
 
 fn string(text: &mut String, mm: &AddressSpace, addr: u64, max: usize) -> core::fmt::Result {
@@ -272,6 +298,47 @@ fn stat(text: &mut String, mm: &AddressSpace, addr: u64) -> core::fmt::Result {
             _ => write!(text, "st_size={}, ...}}", stat[6]),
         }
     })
+}
+
+/// Elements of an array that are shown.
+const ELEMENTS_SHOWN: u64 = 16;
+
+fn io_vecs(text: &mut String, mm: &AddressSpace, addr: u64, count: u64, mut done: u64) -> core::fmt::Result {
+    let Ok(slices) = read_iovecs(mm, UserPtr::new(addr), count.min(ELEMENTS_SHOWN) as usize) else {
+        return write!(text, "{addr:#x}");
+    };
+    text.push('[');
+    for (index, slice) in slices.iter().enumerate() {
+        text.push_str(if index == 0 { "{iov_base=" } else { ", {iov_base=" });
+        let len = done.min(slice.len as u64);
+        done -= len;
+        buffer(text, mm, slice.addr, len)?;
+        write!(text, ", iov_len={}}}", slice.len)?;
+    }
+    text.push_str(if count > ELEMENTS_SHOWN { ", ...]" } else { "]" });
+    Ok(())
+}
+
+fn poll_fds(text: &mut String, mm: &AddressSpace, addr: u64, count: u64) -> core::fmt::Result {
+    // struct pollfd: the descriptor, then 16 bits each of what is asked for and what has happened.
+    let Ok(entries) = UserPtr::<[i32; 2]>::new(addr).read_array(mm, count.min(ELEMENTS_SHOWN) as usize)
+    else {
+        return write!(text, "{addr:#x}");
+    };
+    text.push('[');
+    for (index, [fd, events]) in entries.into_iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { ", " });
+        write!(text, "{{fd={fd}, events=")?;
+        let (wanted, happened) = (events as u32 as u64 & 0xffff, u64::from(events as u32 >> 16));
+        flags(text, wanted, POLL);
+        if happened != 0 {
+            text.push_str(", revents=");
+            flags(text, happened, POLL);
+        }
+        text.push('}');
+    }
+    text.push_str(if count > ELEMENTS_SHOWN { ", ...]" } else { "]" });
+    Ok(())
 }
 
 fn short_name(signal: Signal) -> String {
