@@ -1,7 +1,7 @@
 //! futex(2), set_robust_list(2), get_robust_list(2).
 
 use crate::args::UserPtr;
-use crate::futex::{self, Deadline, Key, Operation, Outcome, Requeue, robust::HEAD_SIZE};
+use crate::futex::{self, Deadline, Key, Operation, Outcome, Requeue, pi, robust::HEAD_SIZE};
 use crate::pid;
 use crate::task::Task;
 use alloc::boxed::Box;
@@ -60,6 +60,9 @@ pub(crate) fn futex(
             let (first, second) = (key(addr)?, key(addr2)?);
             futex::wake_op(task.mm(), (&first, value), (&second, value2), addr2, Operation::new(value3))
         }
+        sys::FUTEX_LOCK_PI | sys::FUTEX_LOCK_PI2 => pi::lock(task, &key(addr)?, addr, deadline),
+        sys::FUTEX_TRYLOCK_PI => pi::try_lock(task, &key(addr)?, addr),
+        sys::FUTEX_UNLOCK_PI => pi::unlock(task, &key(addr)?, addr),
         _ => err!(ENOSYS),
     }
 }
@@ -70,12 +73,13 @@ fn deadline(task: &Task, timeout: u64, command: u32, realtime: bool) -> Result<O
     let nanos = pointer.read(task.mm())?.to_nanos().ok_or(Errno::EINVAL.here())?;
     Ok(Some(match command {
         sys::FUTEX_WAIT => Deadline::Monotonic(time::monotonic_ns().saturating_add(nanos)),
+        sys::FUTEX_LOCK_PI => Deadline::Realtime(nanos),
         _ if realtime => Deadline::Realtime(nanos),
         _ => Deadline::Monotonic(nanos),
     }))
 }
 
-fn wait(
+pub(super) fn wait(
     task: &Task,
     addr: u64,
     shared: bool,

@@ -6,6 +6,7 @@ pub(crate) mod capability;
 pub(crate) mod clone;
 pub(crate) mod exit;
 pub(crate) mod futex;
+pub(crate) mod futex2;
 pub(crate) mod groups;
 pub(crate) mod ids;
 pub(crate) mod kill;

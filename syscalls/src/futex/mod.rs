@@ -9,6 +9,7 @@
 
 mod key;
 mod op;
+pub(crate) mod pi;
 pub(crate) mod robust;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,8 @@ static TABLE: [SpinLock<Vec<Entry>>; BUCKETS] = [const { SpinLock::new(Vec::new(
 struct Entry {
     key: Key,
     bits: u32,
+    /// The id of one that waits for a lock with priority inheritance: it is given the lock, not just woken.
+    heir: Option<i32>,
     waiter: Arc<Waiter>,
 }
 
@@ -94,6 +97,56 @@ pub(crate) enum Outcome {
     Interrupted,
 }
 
+/// A place in a queue: a waiter's, until it leaves it or is woken.
+pub(crate) struct Place(Arc<Waiter>);
+
+/// Puts the calling thread into the queue of a word if that has the value `value`.
+///
+/// # Errors
+/// EAGAIN if the word has another value, EFAULT if it cannot be read.
+pub(crate) fn enter(mm: &AddressSpace, key: Key, addr: u64, value: u32, bits: u32) -> Result<Place, Errno> {
+    let bucket = key.bucket(BUCKETS);
+    loop {
+        let mut queue = TABLE[bucket].lock();
+        match mm.page_table().load_u32(addr) {
+            Ok(found) if found == value => return Ok(Place::new(&mut queue, bucket, key, bits, None)),
+            Ok(_) => return err!(EAGAIN),
+            Err(fault) => {
+                drop(queue);
+                resolve(mm, &fault)?;
+            }
+        }
+    }
+}
+
+impl Place {
+    /// At the end of the queue, whose lock the caller holds.
+    fn new(queue: &mut Vec<Entry>, bucket: usize, key: Key, bits: u32, heir: Option<i32>) -> Self {
+        let waiter = Arc::new(Waiter {
+            thread: thread::current(),
+            bucket: AtomicUsize::new(bucket),
+            woken: AtomicBool::new(false),
+        });
+        queue.push(Entry { key, bits, heir, waiter: waiter.clone() });
+        Self(waiter)
+    }
+
+    fn is_woken(&self) -> bool {
+        self.0.woken.load(Ordering::Acquire)
+    }
+
+    /// Takes it out of the queue; false if a waker was faster.
+    pub(crate) fn leave(self) -> bool {
+        leave(&self.0)
+    }
+
+    /// Sleeps until it is woken or something else ends the wait.
+    fn sleep(self, task: &Task, deadline: Option<Deadline>) -> Outcome {
+        let outcome = sleep(task, deadline, || self.is_woken());
+        if outcome == Outcome::Woken || self.leave() { outcome } else { Outcome::Woken }
+    }
+}
+
 /// Sleeps while the word at `addr` has not changed from `value`, until a wake-up with one of these bits.
 ///
 /// # Errors
@@ -106,44 +159,40 @@ pub(crate) fn wait(
     bits: u32,
     deadline: Option<Deadline>,
 ) -> Result<Outcome, Errno> {
-    let bucket = key.bucket(BUCKETS);
-    let waiter = Arc::new(Waiter {
-        thread: thread::current(),
-        bucket: AtomicUsize::new(bucket),
-        woken: AtomicBool::new(false),
-    });
-    loop {
-        let mut queue = TABLE[bucket].lock();
-        let found = task.mm().page_table().load_u32(addr);
-        match found {
-            Ok(found) if found == value => {
-                queue.push(Entry { key, bits, waiter: waiter.clone() });
-                break;
-            }
-            Ok(_) => return err!(EAGAIN),
-            Err(fault) => {
-                drop(queue);
-                resolve(task.mm(), &fault)?;
-            }
+    Ok(enter(task.mm(), key, addr, value, bits)?.sleep(task, deadline))
+}
+
+/// Sleeps until one of several places is woken or something else ends the wait; then none is in a queue any more. The first
+/// one that was woken, if any was.
+pub(crate) fn sleep_on(task: &Task, places: Vec<Place>, deadline: Option<Deadline>) -> (Outcome, Option<usize>) {
+    let outcome = sleep(task, deadline, || places.iter().any(Place::is_woken));
+    (outcome, leave_all(places))
+}
+
+/// Takes places out of their queues; the first one that was woken before.
+pub(crate) fn leave_all(places: Vec<Place>) -> Option<usize> {
+    let mut first = None;
+    for (index, place) in places.into_iter().enumerate() {
+        if !place.leave() {
+            first.get_or_insert(index);
         }
     }
+    first
+}
+
+fn sleep(task: &Task, deadline: Option<Deadline>, woken: impl Fn() -> bool) -> Outcome {
     loop {
-        if waiter.woken.load(Ordering::Acquire) {
-            return Ok(Outcome::Woken);
+        if woken() {
+            return Outcome::Woken;
         }
-        let outcome = match deadline {
-            Some(deadline) if deadline.passed() => Outcome::TimedOut,
-            _ if task.has_pending_signal() => Outcome::Interrupted,
+        match deadline {
+            Some(deadline) if deadline.passed() => return Outcome::TimedOut,
+            _ if task.has_pending_signal() => return Outcome::Interrupted,
             Some(deadline) => {
                 thread::park_until(deadline.monotonic());
-                continue;
             }
-            None => {
-                thread::park();
-                continue;
-            }
-        };
-        return Ok(if leave(&waiter) { outcome } else { Outcome::Woken });
+            None => thread::park(),
+        }
     }
 }
 
@@ -181,7 +230,8 @@ fn take(queue: &mut Vec<Entry>, key: &Key, count: u32, bits: u32) -> Vec<Entry> 
     let mut taken = Vec::new();
     let mut at = 0;
     while at < queue.len() && taken.len() < count {
-        if queue[at].key == *key && queue[at].bits & bits != 0 {
+        let entry = &queue[at];
+        if entry.key == *key && entry.bits & bits != 0 && entry.heir.is_none() {
             taken.push(queue.remove(at));
         } else {
             at += 1;
@@ -263,7 +313,7 @@ pub(crate) fn requeue(mm: &AddressSpace, request: &Requeue) -> Result<u64, Errno
     let queue = pair.first();
     let mut at = 0;
     while at < queue.len() && (woken.len() < *wakes as usize || moved.len() < *moves as usize) {
-        if queue[at].key != *from {
+        if queue[at].key != *from || queue[at].heir.is_some() {
             at += 1;
         } else if woken.len() < *wakes as usize {
             woken.push(queue.remove(at));

@@ -1,7 +1,7 @@
 //! Robust futexes: the locks that a thread holds when it ends are marked, and one who waits for each is woken
 //! (Linux's Documentation/locking/robust-futex-ABI).
 
-use super::{ANY, Key, wake};
+use super::{ANY, Key, pi, wake};
 use crate::args::UserPtr;
 use crate::task::Task;
 use core::sync::atomic::Ordering;
@@ -82,7 +82,10 @@ fn mark(task: &Task, addr: u64, inherits: bool, pending: bool) -> Result<(), Err
         }
         word = found;
     }
-    if !inherits && word & sys::FUTEX_WAITERS != 0 { wake_shared(task, addr) } else { Ok(()) }
+    if word & sys::FUTEX_WAITERS == 0 {
+        return Ok(());
+    }
+    if inherits { pi::owner_died(task, addr) } else { wake_shared(task, addr) }
 }
 
 fn wake_shared(task: &Task, addr: u64) -> Result<(), Errno> {

@@ -16,7 +16,7 @@ fn queued(key: &Key, bits: u32) -> Arc<Waiter> {
         bucket: AtomicUsize::new(bucket),
         woken: AtomicBool::new(false),
     });
-    TABLE[bucket].lock().push(Entry { key: key.clone(), bits, waiter: waiter.clone() });
+    TABLE[bucket].lock().push(Entry { key: key.clone(), bits, heir: None, waiter: waiter.clone() });
     waiter
 }
 
