@@ -164,7 +164,11 @@ pub(crate) fn wait(
 
 /// Sleeps until one of several places is woken or something else ends the wait; then none is in a queue any more. The first
 /// one that was woken, if any was.
-pub(crate) fn sleep_on(task: &Task, places: Vec<Place>, deadline: Option<Deadline>) -> (Outcome, Option<usize>) {
+pub(crate) fn sleep_on(
+    task: &Task,
+    places: Vec<Place>,
+    deadline: Option<Deadline>,
+) -> (Outcome, Option<usize>) {
     let outcome = sleep(task, deadline, || places.iter().any(Place::is_woken));
     (outcome, leave_all(places))
 }

@@ -31,7 +31,16 @@ pub(crate) fn build_all() -> Result<Built> {
 }
 
 fn build_kernel() -> Result<PathBuf> {
-    check(cargo().args(["build", "--quiet", "--profile", "kernel", "-p", "husk-kernel", "--target", setup::TARGET]))?;
+    check(cargo().args([
+        "build",
+        "--quiet",
+        "--profile",
+        "kernel",
+        "-p",
+        "husk-kernel",
+        "--target",
+        setup::TARGET,
+    ]))?;
     let built = target_dir().join(setup::TARGET).join("kernel/husk-kernel");
     let mut bytes = std::fs::read(&built).with_context(|| format!("{} was not built", built.display()))?;
     finish(&mut bytes).with_context(|| format!("cannot finish {}", built.display()))?;
