@@ -11,7 +11,8 @@ use core::ops::Range;
 use goblin::elf::dynamic::{
     DF_1_NODEFLIB, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB,
 };
-use goblin::elf::program_header::{PT_DYNAMIC, ProgramHeader};
+use goblin::elf::program_header::PT_DYNAMIC;
+use goblin::elf::program_header::program_header64::ProgramHeader;
 use thiserror::Error;
 
 /// Largest dynamic section that is read, in bytes.

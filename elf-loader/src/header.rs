@@ -3,16 +3,19 @@
 use crate::error::{ElfError, Part};
 use crate::plan::FileRange;
 use alloc::vec::Vec;
-use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::header64::{Header, SIZEOF_EHDR};
 use goblin::elf::header::{
     EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, SELFMAG,
 };
-use goblin::elf::program_header::ProgramHeader;
-use goblin::elf::program_header::program_header64::SIZEOF_PHDR;
+use goblin::elf::program_header::program_header64::{ProgramHeader, SIZEOF_PHDR};
 
 /// How many bytes of a file's start [`program_headers_at`] and [`parse`](crate::parse) look at.
 pub const HEADER_SIZE: usize = SIZEOF_EHDR;
+
+/// The header's bytes where its fields are aligned. The crate's readers for either class and byte order are many times the
+/// code, and this kernel has one of each.
+#[repr(align(8))]
+struct AlignedHeader([u8; HEADER_SIZE]);
 
 /// Linux's limit for the program header table, in bytes.
 const TABLE_LIMIT: usize = 65536;
@@ -34,7 +37,7 @@ pub(crate) fn checked(head: &[u8], file_size: u64) -> Result<(Header, FileRange)
         return Err(ElfError::NotElf);
     }
     let truncated = ElfError::Truncated { part: Part::Header, end: HEADER_SIZE as u64, file_size };
-    let ident = head.get(..HEADER_SIZE).ok_or(truncated)?;
+    let ident = head.first_chunk().ok_or(truncated)?;
     // Before the rest: other classes and byte orders have the other fields elsewhere.
     if ident[EI_CLASS] != ELFCLASS64 {
         return Err(ElfError::Class(ident[EI_CLASS]));
@@ -42,7 +45,7 @@ pub(crate) fn checked(head: &[u8], file_size: u64) -> Result<(Header, FileRange)
     if ident[EI_DATA] != ELFDATA2LSB {
         return Err(ElfError::ByteOrder(ident[EI_DATA]));
     }
-    let header = Header::parse(ident).map_err(|_| truncated)?;
+    let header = *Header::from_bytes(&AlignedHeader(*ident).0);
     if header.e_machine != EM_X86_64 {
         return Err(ElfError::Machine(header.e_machine));
     }
@@ -76,8 +79,6 @@ pub(crate) fn with_table(
         end: range.offset + range.len as u64,
         file_size: range.offset + table.len() as u64,
     };
-    let ctx = Ctx::new(Container::Big, Endian::Little);
     let table = table.get(..range.len).ok_or(short)?;
-    let headers = ProgramHeader::parse(table, 0, range.len / SIZEOF_PHDR, ctx).map_err(|_| short)?;
-    Ok((header, headers))
+    Ok((header, ProgramHeader::from_bytes(table, range.len / SIZEOF_PHDR)))
 }

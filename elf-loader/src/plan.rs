@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use goblin::elf::header::ET_EXEC;
 use goblin::elf::header::header64::Header;
-use goblin::elf::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::elf::program_header::program_header64::ProgramHeader;
+use goblin::elf::program_header::{PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD};
 
 /// Where a program may be placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

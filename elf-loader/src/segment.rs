@@ -4,7 +4,8 @@ use crate::error::{ElfError, Part};
 use crate::{PAGE_SIZE, USER_END, page_down, page_up};
 use bitflags::bitflags;
 use core::ops::Range;
-use goblin::elf::program_header::{PF_R, PF_W, PF_X, ProgramHeader};
+use goblin::elf::program_header::program_header64::ProgramHeader;
+use goblin::elf::program_header::{PF_R, PF_W, PF_X};
 
 bitflags! {
     /// What a program may do with the pages of a segment. The bits are those of mmap(2)'s PROT_READ, PROT_WRITE

@@ -56,7 +56,8 @@ pub fn run(info: &BootInfo) -> ! {
 
 /// The exit code is that of the last program.
 fn boot(info: &BootInfo) -> Result<u8, String> {
-    milestone("the machine is up");
+    let mut milestones = Milestones::default();
+    milestones.pass("the machine is up");
     let config = configuration(info)?;
     if config.wall_clock_ns != 0 {
         time::set_realtime_ns(config.wall_clock_ns);
@@ -71,19 +72,16 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
     control::init(devices::port(PORT_CONTROL), stdio.clone())
         .map_err(|_| String::from("out of memory while starting the control thread"))?;
 
-    milestone("the ports are attached");
+    milestones.pass("the ports are attached");
     let namespace = mounts::mount_all()?;
-    milestone("the filesystems are mounted");
+    milestones.pass("the filesystems are mounted");
     NAMESPACE.call_once(|| namespace.clone());
-    let shared_memory =
-        husk_fs::MemFs::tmpfs(mounts::anonymous_device(), mounts::clock(), mounts::tmpfs_limits());
-    crate::file::init(&namespace, shared_memory);
     let mut last = 0;
     for (index, program) in (0..).zip(&config.programs) {
         let begin = time::monotonic_ns();
         let status = match start_program(program, &stdio, &namespace) {
             Ok(started) => {
-                milestone("the program is in memory");
+                milestones.pass("the program is in memory");
                 if index == 0 {
                     control::send(&Event::Started { boot_ns: time::monotonic_ns() });
                 }
@@ -99,15 +97,27 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
         let ran_ns = time::monotonic_ns() - begin;
         let [stdout_end, stderr_end] = stdio.written();
         control::send(&Event::ProgramEnded { index, status, ran_ns, stdout_end, stderr_end });
+        milestones.log();
     }
     control::send(&Event::PowerOff);
     control::flush();
     Ok(last)
 }
 
-/// A line in the log that shows where the time at boot goes.
-fn milestone(what: &str) {
-    log::info!("{} us: {what}", time::monotonic_ns() / 1000);
+/// Where the time at boot goes. Logged only when a program has ended, as writing lines takes time itself.
+#[derive(Default)]
+struct Milestones(Vec<(&'static str, u64)>);
+
+impl Milestones {
+    fn pass(&mut self, what: &'static str) {
+        self.0.push((what, time::monotonic_ns()));
+    }
+
+    fn log(&mut self) {
+        for (what, ns) in self.0.drain(..) {
+            log::info!("{} us: {what}", ns / 1000);
+        }
+    }
 }
 
 fn configuration(info: &BootInfo) -> Result<BootConfig, String> {

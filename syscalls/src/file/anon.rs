@@ -2,6 +2,7 @@
 //! anon_inodefs).
 
 use super::object::File;
+use crate::boot::namespace;
 use crate::task::Task;
 use alloc::format;
 use alloc::sync::Arc;
@@ -10,8 +11,8 @@ use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
 use husk_abi::{Errno, Timespec};
 use husk_fs::{
-    DeviceNumber, FileKind, FileSystem, Inode, InodeRef, Location, Metadata, Mount, Namespace, OpenFlags,
-    Slot, StatFs, mode,
+    DeviceNumber, FileKind, FileSystem, Inode, InodeRef, Location, Metadata, Mount, OpenFlags, Slot, StatFs,
+    mode,
 };
 use husk_machine::sync::{Lazy, Once};
 
@@ -43,12 +44,13 @@ struct AnonFs {
 
 static PIPEFS: Lazy<Arc<AnonFs>> = Lazy::new(|| Arc::new(AnonFs { kind: AnonKind::Pipe }));
 static ANON_INODEFS: Lazy<Arc<AnonFs>> = Lazy::new(|| Arc::new(AnonFs { kind: AnonKind::Other }));
-/// Where pipes are seen through when /proc/self/fd leads to one.
-static PIPE_MOUNT: Once<Arc<Mount>> = Once::new();
 
-/// Makes the mount outside the tree that pipes live on.
-pub(crate) fn init(namespace: &Namespace) {
-    PIPE_MOUNT.call_once(|| namespace.mount_internal(PIPEFS.clone()));
+/// Where pipes are seen through when /proc/self/fd leads to one: a mount outside the tree, made for the first of them.
+/// `None` before there is a tree.
+fn pipe_mount() -> Option<&'static Arc<Mount>> {
+    static PIPE_MOUNT: Once<Arc<Mount>> = Once::new();
+    let namespace = namespace()?;
+    Some(PIPE_MOUNT.call_once(|| namespace.mount_internal(PIPEFS.clone())))
 }
 
 impl FileSystem for AnonFs {
@@ -116,10 +118,10 @@ pub(crate) fn name(inode: &InodeRef) -> Vec<u8> {
     format!("pipe:[{}]", inode.ino()).into_bytes()
 }
 
-/// The place of a pipe for opening it through /proc/self/fd; `None` before [`init`].
+/// The place of a pipe for opening it through /proc/self/fd; `None` before there is a tree of files.
 pub(crate) fn location(inode: &InodeRef) -> Option<Location> {
     is_anonymous(inode)
-        .then(|| PIPE_MOUNT.get().map(|mount| Location::unnamed(mount, &name(inode), inode.clone())))
+        .then(|| pipe_mount().map(|mount| Location::unnamed(mount, &name(inode), inode.clone())))
         .flatten()
 }
 

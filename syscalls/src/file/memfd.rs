@@ -1,10 +1,12 @@
 //! Files without a name: memfd_create(2), and the seals on them (fcntl(2), "File Sealing").
 
+use crate::boot::mounts::{anonymous_device, clock, tmpfs_limits};
+use crate::boot::namespace;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use husk_abi::{Errno, err};
-use husk_fs::{InodeRef, Location, MemFs, Mount, Namespace, NewInode, NewKind};
+use husk_fs::{InodeRef, Location, MemFs, Mount, NewInode, NewKind};
 use husk_machine::sync::Once;
 use linux_raw_sys::general as raw;
 
@@ -19,22 +21,23 @@ pub(crate) const ALL_SEALS: u32 = raw::F_SEAL_SEAL
 /// The seals of one file; they hang on its slot.
 struct Seals(AtomicU32);
 
-static SHARED_MEMORY: Once<(Arc<MemFs>, Arc<Mount>)> = Once::new();
-
-/// Says where such files live: a tmpfs outside the tree.
-pub(crate) fn init(namespace: &Namespace, fs: Arc<MemFs>) {
-    SHARED_MEMORY.call_once(|| {
+/// Where such files live: a tmpfs outside the tree, made for the first of them. `None` before there is a tree.
+fn shared_memory() -> Option<&'static (Arc<MemFs>, Arc<Mount>)> {
+    static SHARED_MEMORY: Once<(Arc<MemFs>, Arc<Mount>)> = Once::new();
+    let namespace = namespace()?;
+    Some(SHARED_MEMORY.call_once(|| {
+        let fs = MemFs::tmpfs(anonymous_device(), clock(), tmpfs_limits());
         let mount = namespace.mount_internal(fs.clone());
         (fs, mount)
-    });
+    }))
 }
 
 /// A new file with its seals.
 ///
 /// # Errors
-/// ENOSYS before [`init`]; ENOSPC.
+/// ENOSYS before there is a tree of files; ENOSPC.
 pub(crate) fn create(name: &[u8], mode: u32, uid: u32, gid: u32, seals: u32) -> Result<Location, Errno> {
-    let (fs, mount) = SHARED_MEMORY.get().ok_or(Errno::ENOSYS.here())?;
+    let (fs, mount) = shared_memory().ok_or(Errno::ENOSYS.here())?;
     let inode = fs.unnamed_file(&NewInode { kind: NewKind::Regular, mode, uid, gid })?;
     // A new inode has nothing there yet.
     let _ = inode.slot().object.get_or_insert(Arc::new(Seals(AtomicU32::new(seals))));

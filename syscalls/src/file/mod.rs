@@ -21,9 +21,7 @@ pub(crate) use table::FdTable;
 use crate::args::UserPtr;
 use crate::limits::Resource;
 use crate::task::Task;
-use alloc::sync::Arc;
 use husk_abi::Errno;
-use husk_fs::{MemFs, Namespace};
 
 /// The limit for new descriptors of a task (RLIMIT_NOFILE).
 pub(crate) fn file_limit(task: &Task) -> u64 {
@@ -37,10 +35,4 @@ pub(crate) fn file_limit(task: &Task) -> u64 {
 pub(crate) fn put_int(task: &Task, address: u64, value: i32) -> Result<u64, Errno> {
     UserPtr::new(address).write(task.mm(), &value)?;
     Ok(0)
-}
-
-/// Says where files live that have no name in the tree: pipes, and those of memfd_create(2).
-pub(crate) fn init(namespace: &Namespace, shared_memory: Arc<MemFs>) {
-    anon::init(namespace);
-    memfd::init(namespace, shared_memory);
 }

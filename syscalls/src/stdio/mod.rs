@@ -126,9 +126,9 @@ impl Stdio {
 
     /// Waits until the monitor has taken all output.
     pub(crate) fn flush(&self) {
-        let waiter = ThreadWaiter::current();
-        for output in &self.outputs {
-            let _registration = Registration::new(output.waiters(), Events::WRITABLE, waiter.clone());
+        for output in self.outputs.iter().filter(|output| !output.is_flushed()) {
+            let _registration =
+                Registration::new(output.waiters(), Events::WRITABLE, ThreadWaiter::current());
             while !output.is_flushed() {
                 thread::park();
             }
