@@ -55,7 +55,7 @@ impl File for EventFd {
     }
 
     fn write(&self, source: &mut dyn Source) -> Result<usize, Errno> {
-        if source.remaining() < size_of::<u64>() {
+        if source.remaining() != size_of::<u64>() {
             return err!(EINVAL);
         }
         // Looked at before the value is taken from the source, which cannot be done twice.
@@ -71,7 +71,7 @@ impl File for EventFd {
     }
 
     fn wait_write(&self, task: &Task, nonblocking: bool, source: &mut dyn Source) -> Result<usize, Errno> {
-        if source.remaining() < size_of::<u64>() {
+        if source.remaining() != size_of::<u64>() {
             return err!(EINVAL);
         }
         let mut bytes = [0; size_of::<u64>()];
@@ -90,8 +90,9 @@ impl File for EventFd {
     fn poll(&self) -> Events {
         let count = *self.count.lock();
         let mut events = Events::empty();
-        events.set(Events::READABLE, count > 0);
-        events.set(Events::WRITABLE, count < LIMIT - 1);
+        // These two only, unlike a pipe (eventfd_poll() in Linux).
+        events.set(Events::IN, count > 0);
+        events.set(Events::OUT, count < LIMIT - 1);
         events.set(Events::ERR, count == LIMIT);
         events
     }
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(write(&file, 4), Ok(8));
         assert_eq!(read(&file), Ok(7));
         assert_eq!(read(&file), Err(Errno::EAGAIN));
-        assert_eq!(file.poll(), Events::WRITABLE);
+        assert_eq!(file.poll(), Events::OUT);
     }
 
     #[test]
@@ -189,7 +190,7 @@ mod tests {
         let file = new(0, false);
         assert_eq!(write(&file, u64::MAX), Err(Errno::EINVAL));
         assert_eq!(write(&file, u64::MAX - 1), Ok(8));
-        assert_eq!(file.poll(), Events::READABLE);
+        assert_eq!(file.poll(), Events::IN);
         assert_eq!(write(&file, 1), Err(Errno::EAGAIN));
         assert_eq!(file.read(&mut VecSink::new(7)), Err(Errno::EINVAL));
     }

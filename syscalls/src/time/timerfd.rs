@@ -109,7 +109,7 @@ impl File for TimerFd {
     fn poll(&self) -> Events {
         let mut setting = self.setting.lock();
         self.update(&mut setting);
-        if setting.ticks > 0 { Events::READABLE } else { Events::empty() }
+        if setting.ticks > 0 { Events::IN } else { Events::empty() }
     }
 
     fn waiters(&self) -> Option<&Waiters> {
