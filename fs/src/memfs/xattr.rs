@@ -20,6 +20,9 @@ impl Node {
         if name.len() > NAME_MAX {
             return err!(ERANGE);
         }
+        if [&b"user."[..], b"trusted.", b"security."].contains(&name) {
+            return err!(EINVAL);
+        }
         if name.starts_with(b"user.") {
             // xattr(7): user attributes only on files and directories.
             return match self.file_kind() {

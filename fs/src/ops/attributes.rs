@@ -76,6 +76,10 @@ pub fn chown(ctx: &WalkContext, location: &Location, uid: Option<u32>, gid: Opti
             drop |= metadata.mode & mode::S_ISGID;
         }
         if drop != 0 {
+            // Even if no owner changes, that is a chmod(2) (notify_change() in Linux).
+            if !credentials.owns(&metadata) {
+                return err!(EPERM);
+            }
             attr.mode = Some(metadata.mode & mode::PERMISSIONS & !drop);
         }
     }

@@ -167,7 +167,8 @@ pub fn may_open(ctx: &WalkContext, location: &Location, flags: OpenFlags) -> Res
         FileKind::Fifo | FileKind::Socket => truncates = false,
         FileKind::Directory | FileKind::Regular => {}
     }
-    if truncates {
+    if flags.contains(OpenFlags::TRUNC) {
+        // Also where there is nothing to cut.
         wanted |= Access::WRITE;
     }
     check_access(&ctx.credentials, location, wanted)?;
