@@ -1,54 +1,10 @@
 /* conform: timeout=60 */
 /* Thousands of random operations on names and open files, the same on both systems: each result, errno and file status counts. */
-#include "../tst.h"
-
-#include <stdbool.h>
-#include <sys/uio.h>
+#include "../random.h"
 
 #define FDS 8
 
-static uint64_t state = 88172645463325252;
 static int fds[FDS];
-/* What happened, as one number; with TRACE in the environment each step is shown. */
-static uint64_t digest = 14695981039346656037ULL;
-static bool trace;
-static long step;
-
-static unsigned rnd(unsigned below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (state >> 11) % below;
-}
-
-static void add(const void *data, size_t size)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < size; i++)
-		digest = (digest ^ bytes[i]) * 1099511628211ULL;
-}
-
-__attribute__((format(printf, 2, 3))) static void note(long result, const char *format, ...)
-{
-	int error = result < 0 ? errno : 0;
-	char text[400];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	add(&result, sizeof(result));
-	add(&error, sizeof(error));
-	if (trace) {
-		static char line[600];
-		int used = snprintf(line, sizeof(line), "%ld %s = %ld %s\n", step, text, result, error ? tst_errno(error) : "");
-
-		if (write(2, line, used) < 0)
-			exit(TST_BROK);
-	}
-}
 
 /* Names of a small tree, some of them bad. */
 static const char *name(void)
@@ -77,14 +33,12 @@ static const char *name(void)
 
 static void show_status(const struct stat *status)
 {
-	long long mode = status->st_mode, links = S_ISDIR(status->st_mode) ? 0 : status->st_nlink;
-	long long size = S_ISDIR(status->st_mode) ? 0 : status->st_size;
+	long mode = status->st_mode, links = S_ISDIR(status->st_mode) ? 0 : status->st_nlink;
+	long size = S_ISDIR(status->st_mode) ? 0 : status->st_size;
 
-	add(&mode, sizeof(mode));
-	add(&links, sizeof(links));
-	add(&size, sizeof(size));
-	if (trace)
-		fprintf(stderr, "    mode %llo links %lld size %lld\n", mode, links, size);
+	add_number(mode);
+	add_number(links);
+	note(size, "    mode %lo links %ld, size", mode, links);
 }
 
 static int compare(const void *one, const void *two)
@@ -247,19 +201,13 @@ static void check(const char *dir)
 	int outside = MUST(open("/", O_RDONLY));
 
 	(void)dir;
-	digest = 14695981039346656037ULL;
-	step = 0;
 	for (int i = 0; i < FDS; i++)
 		fds[i] = -1;
 	MUST(mkdir("top", 0755));
 	MUST(chdir("top"));
 	/* Links to "." and ".." after them lead upwards: not further than here. */
 	MUST(chroot("."));
-	for (int round = 0; round < 20; round++) {
-		for (int i = 0; i < 250; i++, step++)
-			one_step();
-		tst_pass("operations to %ld: %016llx", step, (unsigned long long)digest);
-	}
+	random_rounds(20, 250, one_step);
 	for (int i = 0; i < FDS; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -270,11 +218,7 @@ static void check(const char *dir)
 
 int main(void)
 {
-	const char *seed = getenv("SEED");
-
-	trace = getenv("TRACE") != NULL;
-	if (seed)
-		state ^= strtoull(seed, NULL, 0) * 0x9e3779b97f4a7c15;
+	random_start();
 	tst_in_dir("/dev/shm", check);
 	tst_in_dir("", check);
 	return tst_done();
