@@ -50,7 +50,8 @@ fn reason(info: &SigInfo) -> String {
         (Signal::SIGBUS, code::BUS_ADRERR) => "the mapped file has no such page",
         (Signal::SIGFPE, code::FPE_INTDIV) => "integer division by zero or overflow",
         (Signal::SIGILL, _) if info.code > 0 => "illegal instruction",
-        (_, code::SI_KERNEL) => "a general protection fault or the like",
+        (Signal::SIGSEGV | Signal::SIGBUS, code::SI_KERNEL) => "a general protection fault or the like",
+        (Signal::SIGQUIT, code::SI_KERNEL) => "the quit key",
         (_, code::SI_USER | code::SI_TKILL) => "it was sent by a process",
         _ => "",
     };

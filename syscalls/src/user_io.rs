@@ -9,17 +9,24 @@ use husk_machine::frame::Frame;
 
 /// The buffers of one read or write, consumed from the front.
 struct Pieces {
+    /// The one in use; kept apart, so that a single buffer needs no list.
+    current: UserSlice,
     /// In reverse, so that the next one is at the end.
     rest: Vec<UserSlice>,
     remaining: usize,
 }
 
 impl Pieces {
+    fn one(current: UserSlice) -> Self {
+        Self { current, rest: Vec::new(), remaining: current.len }
+    }
+
     fn new(mut slices: Vec<UserSlice>) -> Self {
         slices.retain(|slice| slice.len > 0);
         slices.reverse();
         let remaining = slices.iter().map(|slice| slice.len).sum();
-        Self { rest: slices, remaining }
+        let current = slices.pop().unwrap_or(UserSlice { addr: 0, len: 0 });
+        Self { current, rest: slices, remaining }
     }
 
     /// Feeds up to `len` bytes of buffer to `copy(addr, bytes before it, len)`, which says how much it did.
@@ -30,7 +37,10 @@ impl Pieces {
     ) -> Result<usize, Errno> {
         let mut total = 0;
         while total < len {
-            let Some(piece) = self.rest.last_mut() else { break };
+            let piece = &mut self.current;
+            if piece.len == 0 {
+                break;
+            }
             let wanted = piece.len.min(len - total);
             let done = match copy(piece.addr, total, wanted) {
                 Ok(done) => done,
@@ -41,8 +51,10 @@ impl Pieces {
             self.remaining -= done;
             piece.addr = piece.addr.wrapping_add(done as u64);
             piece.len -= done;
-            if piece.len == 0 {
-                self.rest.pop();
+            if piece.len == 0
+                && let Some(next) = self.rest.pop()
+            {
+                self.current = next;
             }
             if done < wanted {
                 break;
@@ -61,7 +73,7 @@ pub(crate) struct UserSink<'a> {
 impl<'a> UserSink<'a> {
     /// Over one buffer.
     pub(crate) fn new(mm: &'a AddressSpace, slice: UserSlice) -> Self {
-        Self::vectored(mm, Vec::from([slice]))
+        Self { mm, pieces: Pieces::one(slice) }
     }
 
     /// Over several buffers, one after another.
@@ -100,7 +112,7 @@ pub(crate) struct UserSource<'a> {
 impl<'a> UserSource<'a> {
     /// Over one buffer.
     pub(crate) fn new(mm: &'a AddressSpace, slice: UserSlice) -> Self {
-        Self::vectored(mm, Vec::from([slice]))
+        Self { mm, pieces: Pieces::one(slice) }
     }
 
     /// Over several buffers, one after another.

@@ -66,7 +66,7 @@ pub(crate) fn read(task: &Task, fd: Fd, buffer: UserSlice) -> Result<usize, Errn
     if !file.flags().reads() {
         return err!(EBADF);
     }
-    read_into(task, &file, Vec::from([checked(buffer)?]), false)
+    file.read(task, file.is_nonblocking(), &mut UserSink::new(task.mm(), checked(buffer)?))
 }
 
 /// write(2).
@@ -75,7 +75,8 @@ pub(crate) fn write(task: &Task, fd: Fd, buffer: UserSlice) -> Result<usize, Err
     if !file.flags().writes() {
         return err!(EBADF);
     }
-    write_from(task, &file, Vec::from([checked(buffer)?]), false)
+    let mut source = UserSource::new(task.mm(), checked(buffer)?);
+    signal_broken_pipe(task, file.write(task, file.is_nonblocking(), &mut source))
 }
 
 /// readv(2).
