@@ -73,7 +73,7 @@ impl AddressSpace {
                 .map(|(fetch, frame)| (fetch.around, frame));
             let step = match frame {
                 Some((around, frame)) => self.map_fetched(&vma, page, access, &frame, around)?,
-                None => self.resolve_locked(&vma, page, access, generation)?,
+                None => self.resolve_locked(&mut state, &vma, page, access)?,
             };
             drop(state);
             match step {
@@ -133,10 +133,10 @@ impl AddressSpace {
 
     fn resolve_locked(
         &self,
+        state: &mut State,
         vma: &Vma,
         page: u64,
         access: Access,
-        generation: u64,
     ) -> Result<Step, FaultError> {
         let write = access == Access::Write;
         if let Some(mapping) = self.page_table.lookup(page) {
@@ -152,7 +152,11 @@ impl AddressSpace {
             }
         }
         match &vma.backing {
-            Backing::Anonymous if write => self.page_table.map(page, Frame::alloc_zeroed()?, vma.prot)?,
+            Backing::Anonymous if write => {
+                self.page_table.map(page, Frame::alloc_zeroed()?, vma.prot)?;
+                let ahead = state.sequence.after(page, vma.end);
+                self.map_ahead(&mut state.sequence, ahead, vma.prot);
+            }
             Backing::Anonymous => {
                 self.page_table.map(page, frame::zero_frame().clone(), read_only(vma.prot))?;
             }
@@ -167,11 +171,10 @@ impl AddressSpace {
                     index,
                     for_write: write && vma.flags.contains(VmFlags::SHARED),
                     around: around(vma, *offset, page),
-                    generation,
+                    generation: state.maps.generation(),
                 }));
             }
         }
-        self.note_resident();
         Ok(Step::Done)
     }
 
@@ -225,7 +228,6 @@ impl AddressSpace {
                 self.map_around(vma, around, readable)?;
             }
         }
-        self.note_resident();
         Ok(Step::Done)
     }
 

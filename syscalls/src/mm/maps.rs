@@ -3,6 +3,7 @@
 use super::{PAGE, STACK_GUARD_GAP, USER_END, VmFlags, Vma};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ops::Range;
 
 /// Most mappings of one address space (Linux's default for `vm.max_map_count`).
@@ -19,6 +20,8 @@ pub(crate) struct Maps {
     /// Changes whenever a mapping does.
     generation: u64,
     gaps: KnownGaps,
+    /// Where the mapping found last starts and ends, and the generation in which that was so: faults come in runs.
+    last_found: Cell<(u64, u64, u64)>,
 }
 
 /// What earlier searches for a gap have found out, so that the next one need not look at everything again.
@@ -60,6 +63,16 @@ impl Maps {
 
     /// The mapping at an address.
     pub(crate) fn at(&self, addr: u64) -> Option<&Vma> {
+        let (start, end, generation) = self.last_found.get();
+        if generation == self.generation && (start..end).contains(&addr) {
+            return self.by_start.get(&start);
+        }
+        let found = self.search(addr)?;
+        self.last_found.set((found.start, found.end, self.generation));
+        Some(found)
+    }
+
+    fn search(&self, addr: u64) -> Option<&Vma> {
         self.by_start.range(..=addr).next_back().map(|(_, vma)| vma).filter(|vma| addr < vma.end)
     }
 
@@ -160,6 +173,7 @@ impl Maps {
     /// Moves the start of the mapping at `start` down to `to`, where nothing is mapped.
     pub(crate) fn grow_down(&mut self, start: u64, to: u64) {
         let Some(mut vma) = self.by_start.remove(&start) else { return };
+        self.generation += 1;
         self.count_out(&vma);
         vma.start = to;
         self.insert(vma);

@@ -4,6 +4,7 @@
 //! holds what has been touched and is never ahead of the maps: a page in it is allowed by the mapping it is in.
 
 mod advise;
+mod ahead;
 mod brk;
 mod copy;
 mod fault;
@@ -86,6 +87,8 @@ struct State {
     maps: Maps,
     /// The heap of brk(2): where it starts, where it ends.
     heap: brk::Heap,
+    /// For faults on memory that is filled in order.
+    sequence: ahead::Sequence,
     /// What mlockall(2) wants for mappings to come.
     lock_future: VmFlags,
 }
@@ -110,6 +113,7 @@ impl AddressSpace {
             maps: Mutex::new(State {
                 maps: Maps::default(),
                 heap: brk::Heap::default(),
+                sequence: ahead::Sequence::default(),
                 lock_future: VmFlags::empty(),
             }),
             layout: SpinLock::new(layout),

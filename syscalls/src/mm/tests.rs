@@ -350,6 +350,36 @@ fn places_go_from_the_top_down() {
 }
 
 #[test]
+fn memory_filled_in_order_takes_fewer_faults() {
+    let space = space();
+    space.map(request(Placement::Fixed(BASE), 256)).unwrap();
+    let mut faults = 0;
+    for page in (BASE..BASE + 200 * PAGE).step_by(PAGE as usize) {
+        if space.page_table.lookup(page).is_none() {
+            faults += 1;
+            space.fault(page, Access::Write).unwrap();
+        }
+    }
+    assert!(faults < 40, "{faults} faults for 200 pages");
+    assert!(space.page_table.resident() <= 216);
+    // Out of order only what is touched is there.
+    let far = BASE + 0x1000 * PAGE;
+    space.map(request(Placement::Fixed(far), 256)).unwrap();
+    let before = space.page_table.resident();
+    for page in (0..256).step_by(2) {
+        space.fault(far + page * PAGE, Access::Write).unwrap();
+    }
+    assert_eq!(space.page_table.resident() - before, 128);
+    // A sequence stops at the end of its mapping and at pages that are there.
+    let end = BASE + 0x2000 * PAGE;
+    space.map(request(Placement::Fixed(end - 12 * PAGE), 12)).unwrap();
+    for page in 0..12 {
+        space.fault(end - (12 - page) * PAGE, Access::Write).unwrap();
+    }
+    assert!(space.page_table.lookup(end).is_none());
+}
+
+#[test]
 fn a_stack_grows_to_its_limit_and_keeps_its_distance() {
     let space = space();
     let top = 0x6000_0000_0000;

@@ -19,7 +19,7 @@ use husk_machine::user::UserContext;
 /// How much of a call works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
-    /// All of it, as far as one thread without children can tell.
+    /// All of it, as far as a process without children can tell.
     Full,
     /// What the note says.
     Partial,

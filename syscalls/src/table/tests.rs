@@ -121,7 +121,7 @@ fn page() -> String {
     let mut page = String::from(
         "# System calls\n\n\
          Generated from the table of system calls (syscalls/src/table/entries.rs) by `cargo xtask docs`: do not edit.\n\n\
-         *full*: everything that Linux 6.12 documents for it, as far as a VM of one process and one thread can tell. \
+         *full*: everything that Linux 6.12 documents for it, as far as a VM of one process can tell. \
          *partial*: what the note says is missing. *none*: ENOSYS, or the error the note gives.\n\n",
     );
     page += &format!(
