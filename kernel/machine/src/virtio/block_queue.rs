@@ -137,7 +137,7 @@ pub(crate) fn get_id(frame: Frame, done: Done) -> Piece {
 
 impl Piece {
     /// Calls `each` with the data's segments, neighbours in memory joined.
-    fn segments(&self, segment_bytes: usize, mut each: impl FnMut(Segment)) {
+    fn segments(&self, segment_bytes: usize, each: &mut dyn FnMut(Segment)) {
         let device_writes = matches!(self.kind, TYPE_IN | TYPE_GET_ID);
         let mut left = self.bytes;
         let mut run: Option<(u64, usize)> = None;
@@ -238,46 +238,36 @@ impl BlockQueue {
         let Some(head) = self.queue.next_head() else { return Err(piece) };
         let slot = usize::from(head);
         let header = slot * HEADER_BYTES;
-        let mut segments = [Segment::default(); TABLE_ENTRIES];
-        let mut long: Vec<Segment> = Vec::new();
-        segments[0] = Segment {
+        let first = Segment {
             address: self.headers.physical(header),
             len: HEADER_BYTES as u32,
             device_writes: false,
         };
         let status = Segment { address: self.statuses.physical(slot), len: 1, device_writes: true };
-        let mut count = 1;
-        // Without indirect tables a request may be as long as the queue.
-        piece.segments(self.limits.segment_bytes, |segment| {
-            if count < TABLE_ENTRIES - 1 && long.is_empty() {
-                segments[count] = segment;
-                count += 1;
-            } else {
-                if long.is_empty() {
-                    long.extend_from_slice(&segments[..count]);
-                }
-                long.push(segment);
-            }
-        });
-        let segments = if long.is_empty() {
-            segments[count] = status;
-            &segments[..=count]
-        } else {
-            long.push(status);
-            &long
-        };
-
-        let table = if self.limits.indirect && segments.len() <= TABLE_ENTRIES { self.table() } else { None };
         self.headers.write_u32(header, piece.kind);
         self.headers.write_u32(header + 4, 0);
         self.headers.write_u64(header + 8, piece.sector);
         self.statuses.write_u8(slot, STATUS_PENDING);
+        let table = if self.limits.indirect { self.table() } else { None };
         let added = match table {
             Some(table) => {
-                write_indirect(&table, segments);
-                self.queue.add_indirect(table.physical(0), segments.len())
+                // The limits are such that the table is long enough.
+                write_indirect(&table, 0, first, false);
+                let mut count = 1;
+                piece.segments(self.limits.segment_bytes, &mut |segment| {
+                    write_indirect(&table, count, segment, false);
+                    count += 1;
+                });
+                write_indirect(&table, count, status, true);
+                self.queue.add_indirect(table.physical(0), usize::from(count) + 1)
             }
-            None => self.queue.add(segments),
+            None => {
+                let mut segments = Vec::with_capacity(piece.count + 2);
+                segments.push(first);
+                piece.segments(self.limits.segment_bytes, &mut |segment| segments.push(segment));
+                segments.push(status);
+                self.queue.add(&segments)
+            }
         };
         if added.is_none() {
             self.free_tables.extend(table);

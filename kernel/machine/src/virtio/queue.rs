@@ -63,15 +63,12 @@ fn write_descriptor(table: &DmaMemory, index: u16, segment: Segment, flags: u16,
     table.write_u16(at + 14, next);
 }
 
-/// Fills an indirect table with a chain of segments.
+/// Writes entry `index` of an indirect table, which `last` says to be the end of the chain.
 ///
 /// # Panics
 /// If the table is too short.
-pub(crate) fn write_indirect(table: &DmaMemory, segments: &[Segment]) {
-    for (index, segment) in (0u16..).zip(segments) {
-        let last = usize::from(index) + 1 == segments.len();
-        write_descriptor(table, index, *segment, if last { 0 } else { DESC_F_NEXT }, index + 1);
-    }
+pub(crate) fn write_indirect(table: &DmaMemory, index: u16, segment: Segment, last: bool) {
+    write_descriptor(table, index, segment, if last { 0 } else { DESC_F_NEXT }, index + 1);
 }
 
 /// A buffer the device has finished with.
@@ -269,7 +266,9 @@ mod tests {
         let (mut queue, mut device) = FakeDevice::queue(2);
         let table = DmaMemory::alloc(1).unwrap();
         let chain = [segment(0x1000, 16, false), segment(0x2000, 512, true), segment(0x3000, 1, true)];
-        write_indirect(&table, &chain);
+        for (index, segment) in (0..).zip(chain) {
+            write_indirect(&table, index, segment, index == 2);
+        }
         let head = queue.add_indirect(table.physical(0), chain.len()).unwrap();
         assert_eq!(queue.free(), 1);
         assert_eq!(device.next(), Some((head, chain.to_vec())));

@@ -9,7 +9,7 @@ use crate::sync::SpinLock;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Bytes of a receive buffer: a message with a name. QEMU cuts longer names.
+/// Bytes of a buffer: a message with a name. QEMU cuts longer names.
 const RECEIVE_BYTES: usize = 48;
 
 struct State {
@@ -55,9 +55,11 @@ impl ControlQueue {
     ) -> Result<Self, OutOfMemory> {
         // What was sent is looked at when the next message is to be sent.
         send.set_interrupts(false);
-        let free = Buffer::several(ENTRIES, MESSAGE_BYTES)?;
+        let free = Buffer::several(2 * ENTRIES, RECEIVE_BYTES)?;
         let mut state = State { receive, send, free, waiting: VecDeque::new() };
-        for buffer in Buffer::several(ENTRIES, RECEIVE_BYTES)? {
+        while state.receive.free() > 0
+            && let Some(buffer) = state.free.pop()
+        {
             state.offer(buffer);
         }
         Ok(Self { state: SpinLock::new(state) })
