@@ -150,7 +150,7 @@ pub fn remove_privileges(credentials: &Credentials, location: &Location) -> Resu
     }
     let inode = location.inode();
     let metadata = inode.metadata();
-    match privileges(&metadata) {
+    match lost_set_id(&metadata, credentials) {
         0 => Ok(()),
         bits => inode.set_attr(&SetAttr {
             mode: Some(metadata.mode & mode::PERMISSIONS & !bits),
@@ -159,12 +159,12 @@ pub fn remove_privileges(credentials: &Credentials, location: &Location) -> Resu
     }
 }
 
-/// The set-id bits that a change of contents removes.
-const fn privileges(metadata: &Metadata) -> u32 {
+/// The set-id bits that a change of contents by somebody removes (setattr_should_drop_suidgid() in Linux).
+#[must_use]
+pub fn lost_set_id(metadata: &Metadata, credentials: &Credentials) -> u32 {
     if metadata.mode & mode::S_IFMT != mode::S_IFREG {
         return 0;
     }
-    let group = mode::S_ISGID | mode::S_IXGRP;
-    let drops_group = metadata.mode & group == group;
-    (metadata.mode & mode::S_ISUID) | if drops_group { mode::S_ISGID } else { 0 }
+    let drops_group = metadata.mode & mode::S_IXGRP != 0 || !credentials.in_group(metadata.gid);
+    metadata.mode & (mode::S_ISUID | if drops_group { mode::S_ISGID } else { 0 })
 }

@@ -6,7 +6,7 @@ use crate::limits::{INFINITY, Resource};
 use crate::signal::{SigInfo, Signal, send_to_task};
 use crate::task::Task;
 use husk_abi::{Errno, err};
-use husk_fs::{InodeRef, SetAttr, Source, WriteAt, mode};
+use husk_fs::{InodeRef, SetAttr, Source, WriteAt, mode, ops};
 use husk_machine::frame::Frame;
 
 /// Largest size of a file in bytes (`MAX_LFS_FILESIZE` of 64-bit machines).
@@ -88,12 +88,12 @@ fn drop_set_id(task: &Task, inode: &InodeRef) -> Result<(), Errno> {
     if task.has_capability(Capability::FSETID) {
         return Ok(());
     }
-    let bits = inode.metadata().mode;
-    let group = mode::S_ISGID | mode::S_IXGRP;
-    let mut clear = bits & mode::S_ISUID;
-    if bits & group == group {
-        clear |= mode::S_ISGID;
+    let metadata = inode.metadata();
+    let bits = metadata.mode;
+    if bits & (mode::S_ISUID | mode::S_ISGID) == 0 {
+        return Ok(());
     }
+    let clear = ops::lost_set_id(&metadata, &task.fs_credentials());
     if clear == 0 {
         return Ok(());
     }
