@@ -33,9 +33,10 @@ use virtio_drivers::transport::DeviceType;
 /// The command line names devices.
 static NAMED: AtomicBool = AtomicBool::new(false);
 
-/// How long to wait for the console device to say which ports it has. QEMU answers within the exit that asks, or some
-/// microseconds later.
-const CONSOLE_PATIENCE_NS: u64 = 20_000_000;
+/// How long to wait for the console device to say which ports it has. QEMU answers within the exit that asks, or (on PCI)
+/// from another thread some microseconds later; on a busy host that thread may not run for a long time. Booting without
+/// the ports would fail.
+const CONSOLE_PATIENCE_NS: u64 = 10_000_000_000;
 
 /// Finds the devices and starts them. Interrupts are off and stay off.
 pub(crate) fn init() {
