@@ -146,6 +146,6 @@ fn hand_over(task: &Task, key: &Key, addr: u64, word: u32, mark: u32) -> Result<
 }
 
 /// Who waits longest for a lock.
-fn heir(queue: &Vec<Entry>, key: &Key) -> Option<usize> {
+fn heir(queue: &[Entry], key: &Key) -> Option<usize> {
     queue.iter().position(|entry| entry.heir.is_some() && entry.key == *key)
 }
