@@ -179,6 +179,12 @@ impl Task {
         self.fs.lock().clone()
     }
 
+    /// Replaces them (unshare(2)).
+    pub(crate) fn set_fs(&self, fs: Arc<FsState>) {
+        let old = core::mem::replace(&mut *self.fs.lock(), fs);
+        drop(old);
+    }
+
     /// Ids and capabilities.
     pub(crate) fn credentials(&self) -> Arc<Credentials> {
         self.credentials.lock().clone()

@@ -21,4 +21,5 @@ pub(crate) mod sched;
 pub(crate) mod sigaction;
 pub(crate) mod sigwait;
 pub(crate) mod sysinfo;
+pub(crate) mod unshare;
 pub(crate) mod usage;

@@ -285,7 +285,7 @@ super::syscalls! {
     269 faccessat Full (crate::file::calls::access::faccessat) [DirFd, Path, Flags(ACCESS)] "";
     270 pselect6 Full (crate::poll::select::pselect6) [Int, Ptr, Ptr, Ptr, Timespec, Ptr] "";
     271 ppoll Full (crate::poll::poll::ppoll) [PollFds, Uint, Timespec, SigSet, Uint] "";
-    272 unshare None () [Flags(CLONE)] "";
+    272 unshare Partial (crate::calls::unshare::unshare) [Flags(CLONE)] "no namespaces (EINVAL)";
     273 set_robust_list Full (crate::calls::futex::set_robust_list) [Ptr, Uint] "";
     274 get_robust_list Full (crate::calls::futex::get_robust_list) [Int, Ptr, Ptr] "";
     275 splice Full (crate::pipe::splice::splice) [Fd, Ptr, Fd, Ptr, Uint, Hex] "";
