@@ -61,7 +61,8 @@ impl VirtioConsole {
         let count =
             if multiport { transport.config_u32(CONFIG_MAX_NR_PORTS).clamp(1, MOST_PORTS) } else { 1 };
         let mut ports = Vec::new();
-        for (number, buffers) in (0..count).zip(RECEIVE_BUFFERS) {
+        // Where there are many, nothing is said over port 0, which is for a console in the old sense.
+        for (number, buffers) in (0..count).zip(RECEIVE_BUFFERS).skip(usize::from(multiport)) {
             let receive = transport.buffer_queue(receive_queue(number), FromDevice, INTERRUPT)?;
             let send = transport.buffer_queue(receive_queue(number) + 1, ToDevice, INTERRUPT)?;
             ports.push(Arc::new(ConsolePort::new(number, receive, send, buffers)));
@@ -105,7 +106,7 @@ impl VirtioConsole {
             let port = self.ports.iter().find(|port| port.number() == number);
             let Some(port) = port else {
                 if matches!(event, HostEvent::Add) {
-                    log::warn!("virtio-serial: port {number} is not used: only 0 to {} are", MOST_PORTS - 1);
+                    log::warn!("virtio-serial: port {number} is not used: only 1 to {} are", MOST_PORTS - 1);
                 }
                 continue;
             };
