@@ -46,6 +46,7 @@ mod process;
 mod procfs;
 mod run;
 mod signal;
+mod socket;
 mod stdio;
 mod sysfs;
 pub mod table;

@@ -34,6 +34,8 @@ pub(crate) struct ReopenSlot(pub(crate) Arc<dyn Reopen>);
 pub(crate) enum AnonKind {
     /// A pipe.
     Pipe,
+    /// A socket.
+    Socket,
     /// Neither file nor directory: eventfd, epoll, timerfd.
     Other,
 }
@@ -43,6 +45,7 @@ struct AnonFs {
 }
 
 static PIPEFS: Lazy<Arc<AnonFs>> = Lazy::new(|| Arc::new(AnonFs { kind: AnonKind::Pipe }));
+static SOCKFS: Lazy<Arc<AnonFs>> = Lazy::new(|| Arc::new(AnonFs { kind: AnonKind::Socket }));
 static ANON_INODEFS: Lazy<Arc<AnonFs>> = Lazy::new(|| Arc::new(AnonFs { kind: AnonKind::Other }));
 
 /// Where pipes are seen through when /proc/self/fd leads to one: a mount outside the tree, made for the first of them.
@@ -57,6 +60,7 @@ impl FileSystem for AnonFs {
     fn name(&self) -> &str {
         match self.kind {
             AnonKind::Pipe => "pipefs",
+            AnonKind::Socket => "sockfs",
             AnonKind::Other => "anon_inodefs",
         }
     }
@@ -68,6 +72,7 @@ impl FileSystem for AnonFs {
     fn statfs(&self) -> StatFs {
         let f_type = match self.kind {
             AnonKind::Pipe => linux_raw_sys::general::PIPEFS_MAGIC,
+            AnonKind::Socket => linux_raw_sys::general::SOCKFS_MAGIC,
             AnonKind::Other => linux_raw_sys::general::ANON_INODE_FS_MAGIC,
         };
         StatFs { f_type: u64::from(f_type), bsize: 4096, namelen: 255, ..StatFs::default() }
@@ -76,6 +81,7 @@ impl FileSystem for AnonFs {
     fn dev(&self) -> DeviceNumber {
         match self.kind {
             AnonKind::Pipe => DeviceNumber::new(0, 13),
+            AnonKind::Socket => DeviceNumber::new(0, 8),
             AnonKind::Other => DeviceNumber::new(0, 14),
         }
     }
@@ -115,7 +121,8 @@ pub(crate) fn is_anonymous(inode: &InodeRef) -> bool {
 
 /// The text of the link in /proc/self/fd.
 pub(crate) fn name(inode: &InodeRef) -> Vec<u8> {
-    format!("pipe:[{}]", inode.ino()).into_bytes()
+    let kind = if inode.kind() == FileKind::Socket { "socket" } else { "pipe" };
+    format!("{kind}:[{}]", inode.ino()).into_bytes()
 }
 
 /// The place of a pipe for opening it through /proc/self/fd; `None` before there is a tree of files.
@@ -129,6 +136,7 @@ impl Inode for AnonInode {
     fn metadata(&self) -> Metadata {
         let (mode, nlink) = match self.kind {
             AnonKind::Pipe => (mode::S_IFIFO | 0o600, 1),
+            AnonKind::Socket => (mode::S_IFSOCK | 0o777, 1),
             AnonKind::Other => (0o600, 1),
         };
         Metadata {
@@ -147,6 +155,7 @@ impl Inode for AnonInode {
     fn kind(&self) -> FileKind {
         match self.kind {
             AnonKind::Pipe => FileKind::Fifo,
+            AnonKind::Socket => FileKind::Socket,
             AnonKind::Other => FileKind::Regular,
         }
     }
@@ -158,6 +167,7 @@ impl Inode for AnonInode {
     fn file_system(&self) -> Arc<dyn FileSystem> {
         match self.kind {
             AnonKind::Pipe => PIPEFS.clone(),
+            AnonKind::Socket => SOCKFS.clone(),
             AnonKind::Other => ANON_INODEFS.clone(),
         }
     }
