@@ -6,7 +6,6 @@
 use super::{ANY, BUCKETS, Deadline, Entry, Key, Outcome, Place, TABLE, resolve};
 use crate::pid;
 use crate::task::Task;
-use alloc::vec::Vec;
 use husk_abi::{Errno, err};
 use husk_machine::paging::UserFault;
 use linux_raw_sys::general as sys;
