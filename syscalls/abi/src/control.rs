@@ -36,7 +36,8 @@ pub const MAX_MESSAGE: usize = 1 << 20;
 pub enum Event {
     /// The kernel is up and about to enter the first program.
     Started {
-        /// Nanoseconds from the kernel's entry point to the first user instruction.
+        /// Nanoseconds from the kernel's entry point until the first program is loaded and its thread is made (the first
+        /// user instruction follows about 2 ms later in emulation).
         boot_ns: u64,
     },
     /// A program ended. Output it wrote has been handed to the monitor.

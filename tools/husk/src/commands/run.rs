@@ -200,7 +200,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
     if options.verbose {
         let boot = outcome.boot.map_or_else(|| "?".into(), |boot| format!("{:.3}", boot.as_secs_f64() * 1e3));
         eprintln!(
-            "husk: {:.3} ms to the start of QEMU, {boot} ms in the kernel to the first user instruction, {:.3} ms in all",
+            "husk: {:.3} ms to the start of QEMU, {boot} ms in the kernel until the program is loaded, {:.3} ms in all",
             before_monitor.as_secs_f64() * 1e3,
             start.elapsed().as_secs_f64() * 1e3
         );

@@ -57,7 +57,7 @@ pub struct Options {
 pub struct Outcome {
     /// The programs that ended, in order.
     pub results: Vec<ProgramResult>,
-    /// Guest time from the kernel's entry point to the first user instruction.
+    /// Guest time from the kernel's entry point until the first program's thread is made.
     pub boot: Option<Duration>,
     /// The command's exit code.
     pub code: u8,
