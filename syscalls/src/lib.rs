@@ -45,6 +45,7 @@ mod poll;
 mod process;
 mod procfs;
 mod run;
+mod shm;
 mod signal;
 mod socket;
 mod stdio;

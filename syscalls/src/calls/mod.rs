@@ -18,6 +18,7 @@ pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod rseq;
 pub(crate) mod sched;
+pub(crate) mod shm;
 pub(crate) mod sigaction;
 pub(crate) mod sigwait;
 pub(crate) mod sysinfo;

@@ -7,6 +7,7 @@ mod advise;
 mod ahead;
 mod brk;
 mod copy;
+mod detach;
 mod fault;
 mod layout;
 mod lock;
@@ -30,6 +31,7 @@ pub(crate) use map::{MapRequest, Mappable, Placement};
 pub(crate) use place::SharedPlace;
 pub(crate) use remap::Remap;
 pub(crate) use report::{VmaInfo, VmaName};
+pub(crate) use shared::SharedMemory;
 pub(crate) use truncate::forget_file_pages;
 pub(crate) use vma::{Backing, VmFlags};
 

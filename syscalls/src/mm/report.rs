@@ -34,6 +34,8 @@ pub(crate) enum VmaName {
     None,
     /// A name in brackets or that of shared memory.
     Special(&'static str),
+    /// A segment of shmget(2) with this key.
+    SysV(i32),
     /// The path of this place.
     File(Location),
 }
@@ -43,6 +45,7 @@ impl core::fmt::Debug for VmaName {
         match self {
             Self::None => f.write_str("None"),
             Self::Special(name) => f.write_str(name),
+            Self::SysV(key) => write!(f, "SYSV{key:08x}"),
             Self::File(_) => f.write_str("File"),
         }
     }
@@ -86,9 +89,12 @@ impl AddressSpace {
                     (0, 0, 0, VmaName::Special("[stack]"))
                 }
                 Backing::Anonymous => (0, 0, 0, VmaName::None),
-                Backing::Shared { memory, offset } => {
-                    (*offset, 1, memory.ino(), VmaName::Special("/dev/zero (deleted)"))
-                }
+                Backing::Shared { memory, offset } => (
+                    *offset,
+                    1,
+                    memory.ino(),
+                    memory.key().map_or(VmaName::Special("/dev/zero (deleted)"), VmaName::SysV),
+                ),
                 Backing::File { file, offset } => {
                     let metadata = file.inode.metadata();
                     let name = file.location.clone().map_or(VmaName::None, VmaName::File);

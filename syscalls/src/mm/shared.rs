@@ -11,6 +11,8 @@ pub(crate) struct SharedMemory {
     ino: u64,
     /// Size in bytes: that of the mapping it was made for.
     size: u64,
+    /// The key of shmget(2), if it is a segment of that.
+    key: Option<i32>,
     pages: SpinLock<BTreeMap<u64, Frame>>,
 }
 
@@ -18,7 +20,28 @@ impl SharedMemory {
     /// All zeros; `size` is in bytes.
     pub(crate) fn new(size: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { ino: NEXT.fetch_add(1, Ordering::Relaxed), size, pages: SpinLock::new(BTreeMap::new()) }
+        let ino = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { ino, size, key: None, pages: SpinLock::new(BTreeMap::new()) }
+    }
+
+    /// As [`new`](Self::new), for a segment of shmget(2).
+    pub(crate) fn for_key(size: u64, key: i32) -> Self {
+        Self { key: Some(key), ..Self::new(size) }
+    }
+
+    /// The key of a segment of shmget(2).
+    pub(crate) fn key(&self) -> Option<i32> {
+        self.key
+    }
+
+    /// Size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Pages that are in memory.
+    pub(crate) fn resident(&self) -> u64 {
+        self.pages.lock().len() as u64
     }
 
     /// The inode number that /proc/self/maps shows for it.

@@ -32,6 +32,7 @@ fn line(vma: &VmaInfo, root: &Location) -> Vec<u8> {
     let name = match &vma.name {
         VmaName::None => Vec::new(),
         VmaName::Special(name) => name.as_bytes().to_vec(),
+        VmaName::SysV(key) => format!("/SYSV{key:08x} (deleted)").into_bytes(),
         VmaName::File(location) => escaped(&location.path(root), b"\n"),
     };
     if !name.is_empty() {

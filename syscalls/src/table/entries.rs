@@ -42,9 +42,9 @@ super::syscalls! {
     26 msync Full (crate::calls::advise::msync) [Hex, Uint, Flags(MSYNC)] "";
     27 mincore Full (crate::calls::advise::mincore) [Hex, Uint, Ptr] "";
     28 madvise Full (crate::calls::advise::madvise) [Hex, Uint, Choice(MADVISE)] "";
-    29 shmget None () [Hex, Uint, Hex] "";
-    30 shmat None () [Int, Ptr, Hex] "";
-    31 shmctl None () [Int, Int, Ptr] "";
+    29 shmget Full (crate::calls::shm::shmget) [Hex, Uint, Hex] "";
+    30 shmat Full (crate::calls::shm::shmat) [Int, Ptr, Hex] "";
+    31 shmctl Full (crate::calls::shm::shmctl) [Int, Int, Ptr] "";
     32 dup Full (crate::file::calls::descriptor::dup) [Fd] "";
     33 dup2 Full (crate::file::calls::descriptor::dup2) [Fd, Fd] "";
     34 pause Full (crate::calls::sigwait::pause) [] "";
@@ -80,7 +80,7 @@ super::syscalls! {
     64 semget None () [Hex, Int, Hex] "";
     65 semop None () [Int, Ptr, Uint] "";
     66 semctl None () [Int, Int, Int, Hex] "";
-    67 shmdt None () [Ptr] "";
+    67 shmdt Full (crate::calls::shm::shmdt) [Ptr] "";
     68 msgget None () [Hex, Hex] "";
     69 msgsnd None () [Int, Ptr, Uint, Hex] "";
     70 msgrcv None () [Int, Ptr, Uint, Int, Hex] "";
