@@ -279,14 +279,14 @@ fn find_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 fn build_one(name: &str, source: &Path, sources: &Path, out: &Path) -> Result<Vec<Program>> {
     let directives = directives(&std::fs::read_to_string(source)?);
-    let header = sources.join("tst.h");
+    let headers = [sources.join("tst.h"), sources.join("random.h")];
     let mut programs = Vec::new();
     for (kind, compiler, flags) in [("static", "musl-gcc", &["-static"][..]), ("dynamic", "gcc", &[])] {
         if directives.only.as_deref().is_some_and(|only| only != kind) {
             continue;
         }
         let file = out.join(format!("{}.{kind}", name.replace('/', "-")));
-        if is_older(&file, source) || is_older(&file, &header) {
+        if is_older(&file, source) || headers.iter().any(|header| is_older(&file, header)) {
             check_quietly(
                 Command::new(compiler)
                     .args(flags)
