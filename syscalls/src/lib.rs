@@ -11,7 +11,8 @@
 //!
 //! A lock may be taken only while none further down this list is held.
 //!
-//! 1. sleeping locks: a file description's position, `mm` maps, a filesystem's own;
+//! 1. sleeping locks: a file description's position, the registry of System V segments ([`shm`]), `mm` maps, a filesystem's
+//!    own;
 //! 2. the registry of processes ([`pid`]);
 //! 3. a process's parts: threads, limits, signal state of the process, then of a task;
 //! 4. waiters' lists of objects;
