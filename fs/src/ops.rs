@@ -7,7 +7,9 @@ mod open;
 mod remove;
 mod rename;
 
-pub use attributes::{SetTime, chmod, chown, lost_set_id, remove_privileges, set_times, truncate, truncate_open};
+pub use attributes::{
+    SetTime, chmod, chown, lost_set_id, remove_privileges, set_times, truncate, truncate_open,
+};
 pub use create::{link, make};
 pub use open::{Opened, may_open, open_or_create};
 pub use remove::{rmdir, unlink};
