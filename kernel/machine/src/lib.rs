@@ -67,5 +67,6 @@ pub mod sync;
 pub mod thread;
 pub mod time;
 pub mod user;
+pub mod vdso;
 
 pub use boot::{BootInfo, init};

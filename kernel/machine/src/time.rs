@@ -19,6 +19,17 @@ pub fn set_realtime_ns(now: u64) {
     time::set_realtime_ns(now);
 }
 
+/// International atomic time minus realtime, in nanoseconds; 0 until it is set.
+#[must_use]
+pub fn tai_offset_ns() -> i64 {
+    time::tai_offset_ns()
+}
+
+/// Sets what [`tai_offset_ns`] gives.
+pub fn set_tai_offset_ns(offset: i64) {
+    time::set_tai_offset_ns(offset);
+}
+
 /// What the clock's frequency is known from, by Linux's names: `tsc` or `kvm-clock`.
 #[must_use]
 pub fn clock_source() -> &'static str {

@@ -7,6 +7,9 @@
 //! - Disks and ports are in memory: [`MemoryDisk`](crate::block::MemoryDisk), [`port_pair`].
 
 pub(crate) mod boot;
+#[path = "../x86_64/clock_layout.rs"]
+#[cfg_attr(not(test), expect(dead_code, reason = "the page is filled on bare metal and in tests"))]
+pub(crate) mod clock_layout;
 pub(crate) mod cpu;
 pub(crate) mod devices;
 pub(crate) mod entropy;
@@ -19,6 +22,8 @@ pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod tlb;
 pub(crate) mod user;
+#[path = "../x86_64/vdso.rs"]
+pub(crate) mod vdso;
 
 pub(crate) use crate::paging::walked as uaccess;
 pub(crate) use cpu::{cpu_count, cpu_index};

@@ -1,5 +1,6 @@
 //! The host's clocks.
 
+use crate::frame::Frame;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -23,6 +24,22 @@ pub(crate) fn realtime_ns() -> u64 {
 
 pub(crate) fn set_realtime_ns(ns: u64) {
     OFFSET.store(ns.wrapping_sub(host_realtime_ns()).cast_signed(), Ordering::Relaxed);
+}
+
+static TAI_OFFSET: AtomicI64 = AtomicI64::new(0);
+
+pub(crate) fn tai_offset_ns() -> i64 {
+    TAI_OFFSET.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_tai_offset_ns(offset: i64) {
+    TAI_OFFSET.store(offset, Ordering::Relaxed);
+}
+
+/// A page of zeros, which tells the vDSO's code to ask the kernel.
+pub(crate) fn vdso_data() -> &'static Frame {
+    static PAGE: LazyLock<Frame> = LazyLock::new(|| Frame::alloc_zeroed().expect("no simulated memory"));
+    &PAGE
 }
 
 pub(crate) fn clock_source() -> &'static str {

@@ -102,6 +102,7 @@ fn init_early() {
 pub(crate) fn init() -> BootInfo {
     init_early();
     super::memory::init();
+    super::clock_page::init();
     super::devices::init();
     super::time::finish();
     BootInfo {

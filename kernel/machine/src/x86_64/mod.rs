@@ -7,12 +7,15 @@
 //! - [`percpu`] is one block a CPU, reached through GS while in the kernel. [`gdt`], [`idt`], [`trap`],
 //!   [`syscall`] and [`user`] are the ways into and out of user mode.
 //! - [`memory`] and [`heap`] give out memory, [`tlb`] and [`uaccess`] use user memory; [`thread`] schedules.
-//! - [`apic`] and [`irq`] take interrupts; [`tsc`], [`kvmclock`], [`pit`] and [`time`] tell the time.
+//! - [`apic`] and [`irq`] take interrupts; [`tsc`], [`clock_page`], [`kvmclock`], [`pit`] and [`time`] tell the time,
+//!   and so does [`vdso`] in user mode.
 //!
 //! Kernel code runs with interrupts off; they are on in user mode and in [`wait_for_interrupt`] only.
 
 pub(crate) mod apic;
 pub(crate) mod boot;
+pub(crate) mod clock_layout;
+pub(crate) mod clock_page;
 pub(crate) mod cpu;
 pub(crate) mod devices;
 pub(crate) mod entropy;
@@ -44,6 +47,7 @@ pub(crate) mod trap;
 pub(crate) mod tsc;
 pub(crate) mod uaccess;
 pub(crate) mod user;
+pub(crate) mod vdso;
 
 pub(crate) use cpu::{count as cpu_count, current as cpu_index};
 

@@ -1,11 +1,12 @@
 //! Finding out how fast the clocks go, and the time since the entry point.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use spin::Once;
 
 use super::pit::{self, Sample};
-use super::{apic, cpu, devices, kvmclock, pvh, tsc};
+use super::{apic, clock_page, cpu, devices, kvmclock, pvh, tsc};
+use crate::frame::Frame;
 
 /// How long the first measurement takes, in ticks of the 8254: a tenth of a millisecond. It is good to about a hundredth,
 /// which is enough for later ones, over a longer time, to know how often the count has wrapped.
@@ -24,8 +25,7 @@ static APIC_START: Once<(u64, u32)> = Once::new();
 static FINISHED: AtomicBool = AtomicBool::new(false);
 /// How many of [`REFINEMENTS`] are done; all of them where the frequency was not measured.
 static REFINED: AtomicU8 = AtomicU8::new(REFINEMENTS.len() as u8);
-/// Realtime minus monotonic time.
-static REALTIME_OFFSET: AtomicU64 = AtomicU64::new(UNKNOWN);
+/// The wall clock's offset when nobody has set it.
 const UNKNOWN: u64 = 0;
 static SOURCE: Once<&'static str> = Once::new();
 
@@ -134,24 +134,47 @@ fn measure_again() {
 
 /// Nanoseconds since the entry point.
 pub(crate) fn monotonic_ns() -> u64 {
-    tsc::at(tsc::read())
+    tsc::now()
 }
 
 /// Nanoseconds since 1970.
 ///
 /// If nobody has set it, the battery-backed clock is asked, to the second; without one it is 1970.
 pub(crate) fn realtime_ns() -> u64 {
-    if REALTIME_OFFSET.load(Ordering::Relaxed) == UNKNOWN {
-        let seconds = devices::rtc::seconds().unwrap_or(0);
-        // One that runs on another CPU at the same time sets the same.
-        set_realtime_ns(seconds.saturating_mul(1_000_000_000));
+    let tsc = tsc::read();
+    let clock = clock_page::read();
+    if clock.realtime_offset != UNKNOWN {
+        return clock.monotonic_ns(tsc).wrapping_add(clock.realtime_offset);
     }
-    monotonic_ns().wrapping_add(REALTIME_OFFSET.load(Ordering::Relaxed))
+    let seconds = devices::rtc::seconds().unwrap_or(0);
+    // One that runs on another CPU at the same time sets the same.
+    set_realtime_ns(seconds.saturating_mul(1_000_000_000));
+    realtime_ns()
 }
 
 /// Sets the wall clock.
 pub(crate) fn set_realtime_ns(now: u64) {
-    REALTIME_OFFSET.store(now.wrapping_sub(monotonic_ns()), Ordering::Relaxed);
+    clock_page::update(|clock| {
+        clock.realtime_offset = match now.wrapping_sub(clock.monotonic_ns(tsc::read())) {
+            UNKNOWN => 1,
+            offset => offset,
+        }
+    });
+}
+
+/// International atomic time minus realtime, in nanoseconds.
+pub(crate) fn tai_offset_ns() -> i64 {
+    clock_page::read().tai_offset.cast_signed()
+}
+
+/// Sets what [`tai_offset_ns`] gives.
+pub(crate) fn set_tai_offset_ns(offset: i64) {
+    clock_page::update(|clock| clock.tai_offset = offset.cast_unsigned());
+}
+
+/// The page that the vDSO reads.
+pub(crate) fn vdso_data() -> &'static Frame {
+    clock_page::frame()
 }
 
 /// What the frequency is known from.

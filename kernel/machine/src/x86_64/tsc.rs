@@ -1,55 +1,40 @@
-//! The time-stamp counter as a clock: `ns = base_ns + (tsc - base_tsc) * ns_per_tick`, in a sequence lock, because the frequency
-//! may be measured better later.
+//! The time-stamp counter as a clock, by the parameters in [`clock_page`].
+//!
+//! It is assumed that the counters of all CPUs agree, as they do on every machine that a hypervisor's guest is likely to meet. Then time does not
+//! go backwards from one CPU to another: a reader takes the counter first and the parameters after it, so that with newer
+//! parameters it gets at least the time at which they were made. Where [`distrust`] has been called because they were found not to
+//! agree, the latest time that anybody was told is kept, and programs have to ask the kernel.
 
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::clock_page::{self, Parameters};
 use super::cpu;
 
-static SEQUENCE: AtomicU64 = AtomicU64::new(0);
-static BASE_TSC: AtomicU64 = AtomicU64::new(0);
-static BASE_NS: AtomicU64 = AtomicU64::new(0);
-/// Nanoseconds a tick, times 2^32. Until the frequency is known: 1 GHz.
-static NS_PER_TICK: AtomicU64 = AtomicU64::new(1 << 32);
+/// The latest time that was told while the counters were not trusted.
+static LATEST: AtomicU64 = AtomicU64::new(0);
 
 /// The counter.
 pub(crate) fn read() -> u64 {
     cpu::rdtsc()
 }
 
-fn parameters() -> (u64, u64, u64) {
-    loop {
-        let before = SEQUENCE.load(Ordering::Acquire);
-        let values = (
-            BASE_TSC.load(Ordering::Relaxed),
-            BASE_NS.load(Ordering::Relaxed),
-            NS_PER_TICK.load(Ordering::Relaxed),
-        );
-        fence(Ordering::Acquire);
-        // The writer is a few instructions from the end, on another CPU.
-        if before.is_multiple_of(2) && SEQUENCE.load(Ordering::Relaxed) == before {
-            return values;
-        }
-        core::hint::spin_loop();
-    }
-}
-
-fn set(base_tsc: u64, base_ns: u64, ns_per_tick: u64) {
-    SEQUENCE.fetch_add(1, Ordering::Acquire);
-    BASE_TSC.store(base_tsc, Ordering::Relaxed);
-    BASE_NS.store(base_ns, Ordering::Relaxed);
-    NS_PER_TICK.store(ns_per_tick, Ordering::Relaxed);
-    SEQUENCE.fetch_add(1, Ordering::Release);
-}
-
 /// Starts the clock: zero was at `entry`, and `ticks` of the counter take `ns`.
 pub(crate) fn start(entry: u64, ticks: u64, ns: u64) {
-    set(entry, 0, rate(ticks, ns));
+    clock_page::update(|clock| {
+        clock.base_tsc = entry;
+        clock.base_ns = 0;
+        clock.ns_per_tick = rate(ticks, ns);
+    });
 }
 
 /// A better measurement: from now on the clock goes at that rate, without a jump.
 pub(crate) fn adjust(ticks: u64, ns: u64) {
-    let now = read();
-    set(now, at(now), rate(ticks, ns));
+    clock_page::update(|clock| {
+        let now = read();
+        clock.base_ns = clock.at(now);
+        clock.base_tsc = now.max(clock.base_tsc);
+        clock.ns_per_tick = rate(ticks, ns);
+    });
 }
 
 fn rate(ticks: u64, ns: u64) -> u64 {
@@ -57,26 +42,39 @@ fn rate(ticks: u64, ns: u64) -> u64 {
     u64::try_from(rate).unwrap_or(u64::MAX).max(1)
 }
 
-/// Nanoseconds since the entry point at a reading of the counter.
-pub(crate) fn at(tsc: u64) -> u64 {
-    let (base_tsc, base_ns, ns_per_tick) = parameters();
-    let ticks = tsc.saturating_sub(base_tsc);
-    base_ns + ((u128::from(ticks) * u128::from(ns_per_tick)) >> 32) as u64
+impl Parameters {
+    /// Monotonic time at a reading of the counter.
+    fn at(&self, tsc: u64) -> u64 {
+        let ticks = tsc.saturating_sub(self.base_tsc);
+        self.base_ns + ((u128::from(ticks) * u128::from(self.ns_per_tick)) >> 32) as u64
+    }
+
+    /// Monotonic time at a reading of the counter, which was taken before the parameters were.
+    pub(crate) fn monotonic_ns(&self, tsc: u64) -> u64 {
+        let now = self.at(tsc);
+        if self.usable { now } else { LATEST.fetch_max(now, Ordering::AcqRel).max(now) }
+    }
+}
+
+/// Nanoseconds since the entry point.
+pub(crate) fn now() -> u64 {
+    let tsc = read();
+    clock_page::read().monotonic_ns(tsc)
 }
 
 /// How long so many ticks take, in nanoseconds.
 pub(crate) fn ns_for(ticks: u64) -> u64 {
-    ((u128::from(ticks) * u128::from(parameters().2)) >> 32) as u64
+    ((u128::from(ticks) * u128::from(clock_page::read().ns_per_tick)) >> 32) as u64
 }
 
 /// The reading of the counter at a time; never one before it.
 pub(crate) fn from_monotonic(ns: u64) -> u64 {
-    let (base_tsc, base_ns, ns_per_tick) = parameters();
-    let ticks = (u128::from(ns.saturating_sub(base_ns)) << 32).div_ceil(u128::from(ns_per_tick));
-    base_tsc.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+    let clock = clock_page::read();
+    let ticks = (u128::from(ns.saturating_sub(clock.base_ns)) << 32).div_ceil(u128::from(clock.ns_per_tick));
+    clock.base_tsc.saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
 }
 
 /// Its frequency in kHz.
 pub(crate) fn khz() -> u64 {
-    ((1_000_000u128 << 32) / u128::from(parameters().2)) as u64
+    ((1_000_000u128 << 32) / u128::from(clock_page::read().ns_per_tick)) as u64
 }
