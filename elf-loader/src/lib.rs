@@ -33,6 +33,7 @@ pub mod dynamic;
 pub mod script;
 pub mod stack;
 pub mod symbols;
+pub mod vdso;
 
 pub use error::{ElfError, Part};
 pub use header::{HEADER_SIZE, program_headers_at};

@@ -5,3 +5,4 @@ mod plan;
 mod real_files;
 mod stack;
 mod support;
+mod vdso;
