@@ -4,6 +4,7 @@ mod image;
 mod start;
 #[cfg(test)]
 mod tests;
+mod vdso;
 
 pub(crate) use start::{ProgramStart, start};
 

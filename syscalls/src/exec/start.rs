@@ -1,7 +1,7 @@
 //! From a path, arguments and an environment to a process about to run.
 
 use super::image::{self, ProgramFile};
-use super::{ExecError, shown};
+use super::{ExecError, shown, vdso};
 use crate::calls::rseq;
 use crate::credentials::Credentials;
 use crate::limits::{Limits, Resource};
@@ -119,9 +119,11 @@ pub(crate) fn start(program: ProgramStart<'_>) -> Result<Start, ExecError> {
         }
     };
 
+    let vdso = vdso::map(&mm).map_err(no_memory)?;
+
     let mut random_bytes = [0; 16];
     husk_machine::random::fill(&mut random_bytes);
-    let auxv = auxiliary_vector(&program, loader.as_ref(), &credentials, secure);
+    let auxv = auxiliary_vector(&program, loader.as_ref(), vdso, &credentials, secure);
     let contents = StackContents {
         argv: &argv_slices(&argv),
         envp: &envp,
@@ -224,10 +226,12 @@ fn gain_privileges(credentials: &mut Credentials, file: &Location) -> bool {
 fn auxiliary_vector(
     program: &Loaded,
     loader: Option<&Loaded>,
+    vdso: u64,
     credentials: &Credentials,
     secure: bool,
 ) -> Vec<AuxEntry> {
     Vec::from([
+        AuxEntry::SysinfoEhdr(vdso),
         AuxEntry::MinSigStackSize(signal::frame::max_size() as u64),
         AuxEntry::Hwcap(hwcap()),
         AuxEntry::PageSize(PAGE),

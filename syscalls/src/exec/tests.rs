@@ -133,6 +133,26 @@ fn a_position_independent_program_with_its_loader() {
     };
     assert_eq!((entry(7), entry(9), entry(3)), (loader, program + 0x180, program + 64));
     assert_ne!(files.start(b"/program").unwrap().mm.vmas()[0].start, program, "placed at random");
+
+    let vdso = entry(33);
+    let name_at = |addr| vmas.iter().find(|vma| vma.start == addr).map(|vma| format!("{:?}", vma.name));
+    assert_eq!(name_at(vdso).as_deref(), Some("[vdso]"));
+    assert_eq!(name_at(vdso - PAGE).as_deref(), Some("[vvar]"));
+    let mut object = [0; PAGE as usize];
+    started.mm.read_foreign(vdso, &mut object).unwrap();
+    assert!(object.starts_with(b"\x7fELF") && object[0x800..].starts_with(&husk_machine::vdso::code()[..64]));
+    assert_eq!(started.mm.write_foreign(vdso, &[0]), Err(Errno::EFAULT));
+    // A debugger may make it writable, and then has a copy.
+    let all = Prot::READ | Prot::WRITE | Prot::EXEC;
+    started.mm.protect(vdso, PAGE, all, false).unwrap();
+    started.mm.write_foreign(vdso, &[1, 2, 3]).unwrap();
+    started.mm.read_foreign(vdso, &mut object[..4]).unwrap();
+    assert_eq!(object[..4], [1, 2, 3, b'F']);
+    assert_eq!(started.mm.protect(vdso - PAGE, PAGE, Prot::READ | Prot::WRITE, false), Err(Errno::EACCES));
+    let other = files.start(b"/program").unwrap();
+    let theirs = other.mm.vmas().iter().find(|vma| format!("{:?}", vma.name) == "[vdso]").unwrap().start;
+    other.mm.read_foreign(theirs, &mut object[..4]).unwrap();
+    assert_eq!(&object[..4], b"\x7fELF");
 }
 
 #[test]

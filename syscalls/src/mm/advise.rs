@@ -78,6 +78,9 @@ impl AddressSpace {
                 if anonymous_only && !matches!(vma.backing, Backing::Anonymous) {
                     return err!(EINVAL);
                 }
+                if is_special(vma) && clear.contains(VmFlags::DONTDUMP) {
+                    return err!(EINVAL);
+                }
                 if (vma.flags - clear) | set == vma.flags {
                     return Ok(());
                 }
@@ -88,7 +91,8 @@ impl AddressSpace {
                 state.maps.update(part, |vma| vma.flags = (vma.flags - clear) | set);
             }
             Advice::DontNeed => {
-                if vma.flags.contains(VmFlags::LOCKED) {
+                let live = matches!(vma.backing, Backing::Special(page) if page.live);
+                if vma.flags.contains(VmFlags::LOCKED) || live {
                     return err!(EINVAL);
                 }
                 self.drop_pages(part);
@@ -125,14 +129,14 @@ impl AddressSpace {
 
     fn remove_backing(&self, vma: &Vma, part: Range<u64>) -> Result<(), Errno> {
         let within = part.start - vma.start..part.end - vma.start;
-        if matches!(vma.backing, Backing::Anonymous) {
+        if matches!(vma.backing, Backing::Anonymous | Backing::Special(_)) {
             return err!(EINVAL);
         }
         if !vma.flags.contains(VmFlags::SHARED) || !vma.max.contains(Prot::WRITE) {
             return err!(EACCES);
         }
         match &vma.backing {
-            Backing::Anonymous => {}
+            Backing::Anonymous | Backing::Special(_) => {}
             Backing::Shared { memory, offset } => {
                 let range = offset + within.start..offset + within.end;
                 memory.punch(range.start, range.end);
@@ -222,4 +226,8 @@ impl AddressSpace {
         }
         Ok(map)
     }
+}
+
+fn is_special(vma: &Vma) -> bool {
+    matches!(vma.backing, Backing::Special(_))
 }

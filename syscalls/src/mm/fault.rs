@@ -160,6 +160,14 @@ impl AddressSpace {
             Backing::Anonymous => {
                 self.page_table.map(page, frame::zero_frame().clone(), read_only(vma.prot))?;
             }
+            Backing::Special(special) if write => {
+                let own = Frame::alloc()?;
+                own.copy_from(&special.frame);
+                self.page_table.map(page, own, vma.prot)?;
+            }
+            Backing::Special(special) => {
+                self.page_table.map(page, special.frame.clone(), read_only(vma.prot))?;
+            }
             Backing::Shared { memory, offset } => {
                 let frame = memory.page(offset + (page - vma.start))?.ok_or(FaultError::Bus)?;
                 self.page_table.map(page, frame, vma.prot)?;

@@ -1,6 +1,6 @@
 //! mlock(2), munlock(2), mlockall(2). There is no swap, so that locked memory is only memory that is there from the start.
 
-use super::vma::{VmFlags, Vma};
+use super::vma::{Backing, VmFlags, Vma};
 use super::{AddressSpace, FaultError, PAGE, USER_END, page_down, page_up};
 use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
@@ -39,7 +39,7 @@ impl AddressSpace {
         }
         // What is before a hole is locked all the same.
         let reached = state.maps.covered_until(range.clone());
-        state.maps.update(range.start..reached, |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
+        state.maps.update(range.start..reached, |vma| set_locked(vma, flags));
         drop(state);
         if reached < end {
             return err!(ENOMEM);
@@ -76,11 +76,18 @@ impl AddressSpace {
         }
         state.lock_future = future;
         let Some(flags) = current else { return Ok(()) };
-        state.maps.update(0..USER_END, |vma| vma.flags = (vma.flags - LOCK_FLAGS) | flags);
+        state.maps.update(0..USER_END, |vma| set_locked(vma, flags));
         drop(state);
         if flags.contains(VmFlags::LOCKED) {
             self.populate(0..USER_END);
         }
         Ok(())
+    }
+}
+
+/// The kernel's own pages are there anyway.
+fn set_locked(vma: &mut Vma, flags: VmFlags) {
+    if !matches!(vma.backing, Backing::Special(_)) {
+        vma.flags = (vma.flags - LOCK_FLAGS) | flags;
     }
 }

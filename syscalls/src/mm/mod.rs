@@ -18,6 +18,7 @@ mod protect;
 mod remap;
 mod report;
 mod shared;
+mod special;
 #[cfg(test)]
 pub(crate) mod tests;
 mod truncate;
@@ -32,6 +33,7 @@ pub(crate) use place::SharedPlace;
 pub(crate) use remap::Remap;
 pub(crate) use report::{VmaInfo, VmaName};
 pub(crate) use shared::SharedMemory;
+pub(crate) use special::SpecialPage;
 pub(crate) use truncate::forget_file_pages;
 pub(crate) use vma::{Backing, VmFlags};
 

@@ -39,7 +39,7 @@ impl AddressSpace {
         }
         let from_start = addr - vma.start;
         Ok(match &vma.backing {
-            Backing::Anonymous => None,
+            Backing::Anonymous | Backing::Special(_) => None,
             Backing::File { file, offset } => {
                 Some((SharedPlace::File(file.inode.clone()), offset + from_start))
             }

@@ -142,7 +142,14 @@ impl AddressSpace {
         if old_len > vma.end - request.addr {
             return err!(EFAULT);
         }
+        let special = matches!(vma.backing, Backing::Special(_));
+        if special && request.keep_old {
+            return err!(EINVAL);
+        }
         if request.new_len > old_len {
+            if special {
+                return err!(EFAULT);
+            }
             if let Backing::File { offset, .. } = &vma.backing {
                 let pages = (offset + (request.addr - vma.start)) / PAGE;
                 pages.checked_add(request.new_len / PAGE).ok_or(Errno::EINVAL.here())?;

@@ -1,5 +1,6 @@
 //! What /proc shows of an address space.
 
+use super::special::SpecialPage;
 use super::vma::{Backing, VmFlags};
 use super::{AddressSpace, Layout, PAGE, Prot};
 use alloc::vec::Vec;
@@ -34,6 +35,8 @@ pub(crate) enum VmaName {
     None,
     /// A name in brackets or that of shared memory.
     Special(&'static str),
+    /// One of the kernel's own pages.
+    Page(&'static SpecialPage),
     /// A segment of shmget(2) with this key.
     SysV(i32),
     /// The path of this place.
@@ -45,6 +48,7 @@ impl core::fmt::Debug for VmaName {
         match self {
             Self::None => f.write_str("None"),
             Self::Special(name) => f.write_str(name),
+            Self::Page(page) => f.write_str(page.name),
             Self::SysV(key) => write!(f, "SYSV{key:08x}"),
             Self::File(_) => f.write_str("File"),
         }
@@ -89,6 +93,7 @@ impl AddressSpace {
                     (0, 0, 0, VmaName::Special("[stack]"))
                 }
                 Backing::Anonymous => (0, 0, 0, VmaName::None),
+                Backing::Special(page) => (0, 0, 0, VmaName::Page(page)),
                 Backing::Shared { memory, offset } => (
                     *offset,
                     1,

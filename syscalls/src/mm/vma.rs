@@ -1,6 +1,7 @@
 //! One mapping of an address space (Linux's `vm_area_struct`).
 
 use super::shared::SharedMemory;
+use super::special::SpecialPage;
 use alloc::sync::Arc;
 use bitflags::bitflags;
 use husk_fs::{InodeRef, Location};
@@ -58,6 +59,8 @@ pub(crate) enum Backing {
         /// Offset in bytes of the mapping's start.
         offset: u64,
     },
+    /// A page that the kernel shows; always private.
+    Special(&'static SpecialPage),
 }
 
 /// A file that is mapped.
@@ -73,6 +76,8 @@ impl Backing {
     pub(crate) fn advanced(&self, by: u64) -> Self {
         match self {
             Self::Anonymous => Self::Anonymous,
+            // It is one page.
+            Self::Special(page) => Self::Special(page),
             Self::File { file, offset } => Self::File { file: file.clone(), offset: offset.wrapping_add(by) },
             Self::Shared { memory, offset } => {
                 Self::Shared { memory: memory.clone(), offset: offset.wrapping_add(by) }

@@ -32,6 +32,7 @@ fn line(vma: &VmaInfo, root: &Location) -> Vec<u8> {
     let name = match &vma.name {
         VmaName::None => Vec::new(),
         VmaName::Special(name) => name.as_bytes().to_vec(),
+        VmaName::Page(page) => page.name.as_bytes().to_vec(),
         VmaName::SysV(key) => format!("/SYSV{key:08x} (deleted)").into_bytes(),
         VmaName::File(location) => escaped(&location.path(root), b"\n"),
     };
@@ -48,6 +49,11 @@ pub(super) fn maps(mm: &AddressSpace, root: &Location) -> Vec<u8> {
     mm.vmas().iter().flat_map(|vma| line(vma, root)).collect()
 }
 
+/// Whether it shows what the kernel goes on changing.
+fn is_live(vma: &VmaInfo) -> bool {
+    matches!(vma.name, VmaName::Page(page) if page.live)
+}
+
 /// What of a mapping is in memory, in pages.
 #[derive(Clone, Copy, Debug, Default)]
 struct Resident {
@@ -61,7 +67,10 @@ struct Resident {
 impl Resident {
     fn of(mm: &AddressSpace, vma: &VmaInfo) -> Self {
         let mut resident = Self::default();
-        let file = matches!(vma.name, VmaName::File(_));
+        let file = matches!(vma.name, VmaName::File(_) | VmaName::Page(_));
+        if is_live(vma) {
+            return resident;
+        }
         mm.resident_in(vma.start, vma.end, |own, dirty| {
             let count = match (own, dirty) {
                 (false, false) => &mut resident.shared_clean,
@@ -134,18 +143,22 @@ fn flag_names(vma: &VmaInfo) -> String {
     put("wr", vma.prot.contains(Prot::WRITE));
     put("ex", vma.prot.contains(Prot::EXEC));
     put("sh", vma.flags.contains(VmFlags::SHARED));
+    let (special, live) = (matches!(vma.name, VmaName::Page(_)), is_live(vma));
     put("mr", true);
-    put("mw", true);
-    put("me", true);
+    put("mw", !live);
+    put("me", !live);
     put("ms", vma.flags.contains(VmFlags::SHARED));
     put("gd", vma.flags.contains(VmFlags::GROWSDOWN));
+    put("pf", live);
     put("lo", vma.flags.contains(VmFlags::LOCKED));
+    put("io", live);
     put("sr", vma.flags.contains(VmFlags::SEQUENTIAL));
     put("rr", vma.flags.contains(VmFlags::RANDOM));
     put("dc", vma.flags.contains(VmFlags::DONTFORK));
+    put("de", special);
     put("ac", vma.prot.contains(Prot::WRITE) && !vma.flags.contains(VmFlags::NORESERVE));
     put("nr", vma.flags.contains(VmFlags::NORESERVE));
-    put("dd", vma.flags.contains(VmFlags::DONTDUMP));
+    put("dd", live || vma.flags.contains(VmFlags::DONTDUMP));
     put("hg", vma.flags.contains(VmFlags::HUGEPAGE));
     put("nh", vma.flags.contains(VmFlags::NOHUGEPAGE));
     put("mg", vma.flags.contains(VmFlags::MERGEABLE));

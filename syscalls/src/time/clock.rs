@@ -9,7 +9,7 @@ use husk_machine::time;
 use linux_raw_sys::general as raw;
 
 /// Resolution of the coarse clocks in nanoseconds: Linux's at 250 Hz.
-const COARSE_NS: u64 = 4_000_000;
+const COARSE_NS: u64 = husk_machine::vdso::COARSE_NS as u64;
 
 /// A clock.
 #[derive(Clone, Debug)]
