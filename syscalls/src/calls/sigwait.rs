@@ -1,7 +1,7 @@
 //! pause(2), rt_sigsuspend(2), rt_sigtimedwait(2), restart_syscall(2).
 
 use crate::args::UserPtr;
-use crate::signal::{SIGINFO_SIZE, SigInfo, SigSet};
+use crate::signal::{self, SIGINFO_SIZE, SigInfo, SigSet};
 use crate::task::Task;
 use husk_abi::{Errno, Timespec, err};
 use husk_machine::{thread, time};
@@ -49,10 +49,7 @@ pub(crate) fn rt_sigtimedwait(
 }
 
 fn wait_for(task: &Task, set: SigSet, deadline: Option<u64>) -> Result<SigInfo, Errno> {
-    let take = || {
-        let own = task.pending.lock().take(set);
-        own.or_else(|| task.process().pending.lock().take(set))
-    };
+    let take = || signal::take(task, set);
     if let Some(info) = take() {
         return Ok(info);
     }

@@ -4,7 +4,7 @@ use crate::args::{Fd, UserPtr};
 use crate::file::{File, FileDescription, anon, file_limit};
 use crate::process::Process;
 use crate::procfs::caller;
-use crate::signal::{SigFields, SigInfo, SigSet};
+use crate::signal::{self, SigFields, SigInfo, SigSet};
 use crate::task::Task;
 use crate::wait::{self, Events, Waiters};
 use alloc::format;
@@ -88,8 +88,7 @@ impl SignalFd {
     fn take(&self, task: &Task, sink: &mut dyn Sink) -> Result<usize, Errno> {
         let mut done = 0;
         while sink.remaining() >= size_of::<SignalInfo>() {
-            let own = task.pending.lock().take(self.mask());
-            let Some(info) = own.or_else(|| task.process().pending.lock().take(self.mask())) else { break };
+            let Some(info) = signal::take(task, self.mask()) else { break };
             match sink.push(SignalInfo::from(&info).as_bytes()) {
                 Ok(count) => done += count,
                 Err(_) if done > 0 => break,

@@ -67,8 +67,7 @@ pub(crate) fn deliver(
 fn next(task: &Task) -> Option<SigInfo> {
     let unblocked = !task.blocked();
     // Faults are the thread's own, and come before anything else; then the thread's signals before the process's.
-    let own = task.pending.lock().take(unblocked);
-    own.or_else(|| task.process().pending.lock().take(unblocked))
+    super::take(task, unblocked)
 }
 
 fn enter_handler(

@@ -9,6 +9,7 @@ mod number;
 mod pending;
 mod send;
 mod state;
+mod take;
 #[cfg(test)]
 mod tests;
 
@@ -18,3 +19,4 @@ pub(crate) use number::{DefaultAction, SigSet, Signal};
 pub(crate) use pending::Pending;
 pub(crate) use send::{retarget, send_to_group, send_to_process, send_to_task};
 pub(crate) use state::{AltStack, TaskSignals};
+pub(crate) use take::take;

@@ -61,6 +61,20 @@ impl PosixTimers {
         let timers = core::mem::take(&mut self.timers.lock().1);
         drop(timers);
     }
+
+    /// The signal of a timer is taken, which stood for so many expirations besides its own: those until now are added.
+    pub(crate) fn overrun_at_delivery(&self, id: i32, overrun: i32) -> i32 {
+        let timer = self.timers.lock().1.get(&id).cloned();
+        timer.map_or(overrun, |timer| {
+            let mut setting = timer.setting.lock();
+            // Its interrupt may be late; a timer that runs out once has run out already.
+            if setting.interval != 0 && timer.update(&mut setting) {
+                setting.overrun = overrun.saturating_add(setting.overrun).saturating_add(1);
+                return setting.overrun;
+            }
+            overrun
+        })
+    }
 }
 
 impl Timer {
