@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Accelerator: tcg or kvm.
     #[arg(long, default_value = "tcg")]
     accel: String,
+    /// Virtual CPUs of both guests. Figures between two CPUs need two.
+    #[arg(long, default_value_t = 1)]
+    cpus: u32,
     /// Guest memory.
     #[arg(short, long, default_value = "256M")]
     memory: String,
@@ -54,9 +57,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         machine: options.machine.clone(),
         memory: options.memory.clone(),
         accel: options.accel.clone(),
+        cpus: options.cpus,
     };
     println!("kernel file: {} KiB", std::fs::metadata(&built.kernel)?.len() / 1024);
-    println!("machine {}, accelerator {}, memory {}", vm.machine, vm.accel, vm.memory);
+    println!("machine {}, accelerator {}, memory {}, CPUs {}", vm.machine, vm.accel, vm.memory, vm.cpus);
     for program in programs(options)? {
         measure(&vm, &program, options.runs)?;
     }
@@ -145,7 +149,18 @@ fn linux_command(vm: &Vm, guest: &LinuxGuest) -> Command {
     let cpu = if vm.accel == "kvm" { "host" } else { "max" };
     let mut command = Command::new("qemu-system-x86_64");
     command
-        .args(["-M", machine, "-accel", &vm.accel, "-cpu", cpu, "-m", &vm.memory, "-smp", "1"])
+        .args([
+            "-M",
+            machine,
+            "-accel",
+            &vm.accel,
+            "-cpu",
+            cpu,
+            "-m",
+            &vm.memory,
+            "-smp",
+            &vm.cpus.to_string(),
+        ])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"])
         .args([
             "-append",

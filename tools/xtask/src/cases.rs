@@ -90,6 +90,7 @@ pub(crate) struct Vm {
     pub(crate) machine: String,
     pub(crate) memory: String,
     pub(crate) accel: String,
+    pub(crate) cpus: u32,
 }
 
 impl Vm {
@@ -97,6 +98,7 @@ impl Vm {
     pub(crate) fn command(&self, env: &[(String, String)], cwd: &Path) -> Command {
         let mut command = Command::new(&self.husk);
         command.args(["run", "--machine", &self.machine, "-m", &self.memory, "--accel", &self.accel]);
+        command.args(["-c", &self.cpus.to_string()]);
         let fixed = ENVIRONMENT.iter().map(|(name, value)| (String::from(*name), String::from(*value)));
         for (name, value) in fixed.chain(env.iter().cloned()) {
             command.arg("-e").arg(format!("{name}={value}"));

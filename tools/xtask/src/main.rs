@@ -9,10 +9,12 @@ mod cases;
 mod command;
 mod conform;
 mod docs;
+mod idle;
 mod kernel;
 mod linux_guest;
 mod programs;
 mod setup;
+mod soak;
 mod test;
 
 use std::ffi::OsString;
@@ -46,6 +48,10 @@ enum Task {
     Programs(programs::Options),
     /// Measure Husk against a Linux guest on the same monitor with the same flags.
     Bench(bench::Options),
+    /// Run all stressors side by side in one VM for a long time, and see whether the kernel's memory grows.
+    Soak(soak::Options),
+    /// See that machines whose programs wait cost the host no CPU time.
+    Idle,
     /// Rewrite docs/syscalls.md from the table of system calls.
     Docs,
 }
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
         Task::Conform(options) => conform::run(&options),
         Task::Programs(options) => programs::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => soak::run(&options),
+        Task::Idle => idle::run(),
         Task::Docs => docs::update().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -194,6 +194,7 @@ fn judge(options: &Options, husk: &Path, work: &Path, case: &Case, machine: &str
         machine: machine.into(),
         memory: case.memory.clone(),
         accel: options.accel.clone(),
+        cpus: 1,
     };
     let mut in_husk = vm.command(&env, work);
     for add in &case.add {

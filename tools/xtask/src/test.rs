@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::{cargo, check};
-use crate::{conform, kernel, programs, setup};
+use crate::{conform, idle, kernel, programs, setup, soak};
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -41,9 +41,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     step("kernel and command");
     let built = kernel::build_all()?;
     step("conformance programs");
-    let mut tally = conform::run_all(&conform::Options::all(), &built.husk)?;
+    let mut tally = conform::run_all(&built.husk)?;
     step("real programs");
     tally += programs::run_all(&programs::Options::all(), &built.husk)?;
+    step("idle machines");
+    tally += idle::run_all(&built.husk)?;
+    step("a minute of all stressors at once");
+    if soak::short(&built.husk)? {
+        tally.passed += 1;
+    } else {
+        tally.failed += 1;
+    }
 
     step("done");
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);

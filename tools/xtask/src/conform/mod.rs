@@ -1,8 +1,10 @@
 //! `cargo xtask conform`: the conformance programs of test-binaries/conform, each built twice (static by musl-gcc,
 //! dynamic by gcc), run on Linux and in Husk from the same file, and where the two differ.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+mod build;
+
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,9 +12,9 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::{ENVIRONMENT, Outcome, Vm, excerpt, in_parallel, on_linux, run_bounded};
-use crate::command::{check_quietly, root, target_dir};
 use crate::programs::Tally;
 use crate::{kernel, setup};
+use build::{Program, build};
 
 /// Options of `cargo xtask conform`.
 #[derive(Args, Clone)]
@@ -22,6 +24,9 @@ pub(crate) struct Options {
     /// Machine types to try.
     #[arg(long, value_delimiter = ',', default_value = "microvm,q35")]
     machine: Vec<String>,
+    /// Numbers of virtual CPUs to try, each with every machine type.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    cpus: Vec<u32>,
     /// Accelerator: tcg, kvm or auto.
     #[arg(long, default_value = "tcg")]
     accel: String,
@@ -33,30 +38,33 @@ pub(crate) struct Options {
     show: bool,
 }
 
-impl Options {
-    /// Everything, as `cargo xtask test` runs it.
-    pub(crate) fn all() -> Self {
-        let machine = vec!["microvm".into(), "q35".into()];
-        Self { filters: Vec::new(), machine, accel: "tcg".into(), batch: 40, show: false }
-    }
+/// A kind of machine, and the programs that run on it.
+struct Round {
+    machine: String,
+    cpus: u32,
+    /// Only programs of these areas; all if there are none.
+    areas: &'static [&'static str],
 }
 
-/// One executable made from one source file.
-struct Program {
-    /// `area/name/static` or `area/name/dynamic`.
-    name: String,
-    file: PathBuf,
-    arguments: Vec<String>,
-    limit: Duration,
+/// Areas where several CPUs make a difference.
+const CONCURRENT: &[&str] = &["memory", "pipe", "poll", "signals", "stress", "threads", "time"];
+
+/// What `cargo xtask test` runs: everything on two kinds of machine, and what several CPUs could break on more.
+fn rounds_of_test() -> Vec<Round> {
+    let round = |machine: &str, cpus, areas| Round { machine: machine.into(), cpus, areas };
+    vec![
+        round("microvm", 1, &[]),
+        round("q35", 2, &[]),
+        round("microvm", 4, CONCURRENT),
+        round("microvm", 2, &["stress", "threads"]),
+        round("q35", 4, &["stress", "threads"]),
+    ]
 }
 
-/// What the first-line comment of a source file asks for (test-binaries/README.md).
-#[derive(Default)]
-struct Directives {
-    only: Option<String>,
-    arguments: Vec<String>,
-    libraries: Vec<String>,
-    limit: Option<u64>,
+/// Programs of one VM: the round's number, and which.
+struct Batch {
+    round: usize,
+    programs: Vec<usize>,
 }
 
 /// The manifest of `husk run --manifest` (docs/manifest.md).
@@ -91,14 +99,35 @@ struct Report {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     setup::for_tests()?;
     let built = kernel::build_all()?;
-    let tally = run_all(options, &built.husk)?;
+    let mut rounds = Vec::new();
+    for &cpus in &options.cpus {
+        rounds.extend(options.machine.iter().map(|machine| Round {
+            machine: machine.clone(),
+            cpus,
+            areas: &[],
+        }));
+    }
+    let tally = run_rounds(options, &rounds, &built.husk)?;
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What `cargo xtask test` runs.
+pub(crate) fn run_all(husk: &Path) -> Result<Tally> {
+    let options = Options {
+        filters: Vec::new(),
+        machine: Vec::new(),
+        cpus: Vec::new(),
+        accel: "tcg".into(),
+        batch: 40,
+        show: false,
+    };
+    run_rounds(&options, &rounds_of_test(), husk)
+}
+
 /// Builds, runs both sides, prints a line for each program that differs and a summary for each VM.
-pub(crate) fn run_all(options: &Options, husk: &Path) -> Result<Tally> {
-    let programs = build(options)?;
+fn run_rounds(options: &Options, rounds: &[Round], husk: &Path) -> Result<Tally> {
+    let programs = build(&options.filters)?;
     println!("{} programs", programs.len());
     let linux = in_parallel(&programs, |program| {
         let argv = std::iter::once(program.file.to_string_lossy().into_owned());
@@ -108,28 +137,26 @@ pub(crate) fn run_all(options: &Options, husk: &Path) -> Result<Tally> {
     });
     let linux: Vec<Outcome> = linux.into_iter().collect::<Result<_>>()?;
 
-    let mut batches = Vec::new();
-    for machine in &options.machine {
-        for start in (0..programs.len()).step_by(options.batch) {
-            batches.push((machine.clone(), start..programs.len().min(start + options.batch)));
-        }
-    }
-    let results = in_parallel(&batches, |(machine, range)| -> Result<Tally> {
+    let results = in_parallel(&batches(rounds, &programs, options.batch), |batch| -> Result<Tally> {
+        let round = &rounds[batch.round];
         let vm = Vm {
             husk: husk.to_path_buf(),
-            machine: machine.clone(),
+            machine: round.machine.clone(),
             memory: "256M".into(),
             accel: options.accel.clone(),
+            cpus: round.cpus,
         };
-        let ours = run_batch(&vm, &programs[range.clone()])?;
+        let chosen: Vec<&Program> = batch.programs.iter().map(|&index| &programs[index]).collect();
+        let ours = run_batch(&vm, &chosen)?;
+        let place = format!("{}, {} CPUs", round.machine, round.cpus);
         let mut tally = Tally::default();
-        for (at, program) in programs[range.clone()].iter().enumerate() {
-            tally += compare(options, machine, program, &linux[range.start + at], ours[at].as_ref());
+        for (at, &index) in batch.programs.iter().enumerate() {
+            tally += compare(options, &place, &programs[index], &linux[index], ours[at].as_ref());
         }
         println!(
-            "{machine}: programs {} to {}: {} passed, {} failed",
-            range.start + 1,
-            range.end,
+            "{place}: {} to {}: {} passed, {} failed",
+            chosen[0].name,
+            chosen[chosen.len() - 1].name,
             tally.passed,
             tally.failed
         );
@@ -142,21 +169,33 @@ pub(crate) fn run_all(options: &Options, husk: &Path) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Each round's programs, in portions for one VM.
+fn batches(rounds: &[Round], programs: &[Program], size: usize) -> Vec<Batch> {
+    let area = |program: &Program| String::from(program.name.split('/').next().unwrap_or_default());
+    let mut batches = Vec::new();
+    for (round, Round { areas, .. }) in rounds.iter().enumerate() {
+        let wanted = |program: &Program| areas.is_empty() || areas.contains(&area(program).as_str());
+        let chosen: Vec<usize> = (0..programs.len()).filter(|&index| wanted(&programs[index])).collect();
+        batches.extend(chosen.chunks(size.max(1)).map(|portion| Batch { round, programs: portion.to_vec() }));
+    }
+    batches
+}
+
 fn compare(
     options: &Options,
-    machine: &str,
+    place: &str,
     program: &Program,
     linux: &Outcome,
     husk: Option<&Outcome>,
 ) -> Tally {
     const TCONF: i32 = 32;
     let failed = |why: String| {
-        println!("FAIL {} ({machine}): {why}", program.name);
+        println!("FAIL {} ({place}): {why}", program.name);
         Tally { failed: 1, ..Tally::default() }
     };
     let Some(husk) = husk else { return failed("no result: the VM ended before it".into()) };
     if options.show {
-        println!("--- {} ({machine}): code {}\n{}", program.name, husk.code, excerpt(&husk.stdout));
+        println!("--- {} ({place}): code {}\n{}", program.name, husk.code, excerpt(&husk.stdout));
     }
     if linux.code == TCONF && husk.code == TCONF {
         return Tally { skipped: 1, ..Tally::default() };
@@ -191,7 +230,7 @@ fn differing_lines(linux: &[u8], husk: &[u8]) -> String {
 }
 
 /// Runs the programs in one VM; a program that the VM did not get to has no result.
-fn run_batch(vm: &Vm, programs: &[Program]) -> Result<Vec<Option<Outcome>>> {
+fn run_batch(vm: &Vm, programs: &[&Program]) -> Result<Vec<Option<Outcome>>> {
     let scratch = tempfile::tempdir()?;
     let manifest = Manifest {
         program: programs
@@ -241,117 +280,4 @@ fn run_batch(vm: &Vm, programs: &[Program]) -> Result<Vec<Option<Outcome>>> {
         println!("the VM ended early (code {}):\n{}", whole.code, excerpt(&whole.stderr));
     }
     Ok(outcomes)
-}
-
-fn build(options: &Options) -> Result<Vec<Program>> {
-    let sources = root().join("test-binaries/conform").canonicalize()?;
-    let out = target_dir().join("conform");
-    std::fs::create_dir_all(&out)?;
-    let out = out.canonicalize()?;
-    let mut files = Vec::new();
-    find_sources(&sources, &mut files)?;
-    files.sort();
-    let mut wanted = Vec::new();
-    for file in files {
-        let name = file.strip_prefix(&sources)?.with_extension("").to_string_lossy().into_owned();
-        if options.filters.is_empty() || options.filters.iter().any(|filter| name.contains(filter)) {
-            wanted.push((name, file));
-        }
-    }
-    if wanted.is_empty() {
-        bail!("no program in test-binaries/conform matches");
-    }
-    let built = in_parallel(&wanted, |(name, file)| build_one(name, file, &sources, &out));
-    Ok(built.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-}
-
-fn find_sources(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            find_sources(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "c") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn build_one(name: &str, source: &Path, sources: &Path, out: &Path) -> Result<Vec<Program>> {
-    let directives = directives(&std::fs::read_to_string(source)?);
-    let headers = [sources.join("tst.h"), sources.join("random.h")];
-    let mut programs = Vec::new();
-    for (kind, compiler, flags) in [("static", "musl-gcc", &["-static"][..]), ("dynamic", "gcc", &[])] {
-        if directives.only.as_deref().is_some_and(|only| only != kind) {
-            continue;
-        }
-        let file = out.join(format!("{}.{kind}", name.replace('/', "-")));
-        if is_older(&file, source) || headers.iter().any(|header| is_older(&file, header)) {
-            check_quietly(
-                Command::new(compiler)
-                    .args(flags)
-                    .args(["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-I"])
-                    .arg(sources)
-                    .arg("-o")
-                    .arg(&file)
-                    .arg(source)
-                    .args(&directives.libraries),
-            )?;
-        }
-        programs.push(Program {
-            name: format!("{name}/{kind}"),
-            file,
-            arguments: directives.arguments.clone(),
-            limit: Duration::from_secs(directives.limit.unwrap_or(20)),
-        });
-    }
-    Ok(programs)
-}
-
-fn is_older(made: &Path, source: &Path) -> bool {
-    let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    time(made).is_none() || time(made) < time(source)
-}
-
-/// Reads `/* conform: dynamic-only args="a b" libs=-lm timeout=20 */` from the first line.
-fn directives(text: &str) -> Directives {
-    let mut directives = Directives::default();
-    let first = text.lines().next().unwrap_or_default();
-    let Some((_, list)) = first.split_once("conform:") else { return directives };
-    let list = list.trim_end().trim_end_matches("*/").trim();
-    let words = |value: &str| value.trim_matches('"').split_whitespace().map(String::from).collect();
-    let mut rest = list;
-    while !rest.is_empty() {
-        let quoted = rest.find('"').is_some_and(|quote| rest.find(' ').is_none_or(|space| quote < space));
-        let end = if quoted {
-            let open = rest.find('"').unwrap_or(0);
-            rest[open + 1..].find('"').map_or(rest.len(), |close| open + close + 2)
-        } else {
-            rest.find(' ').unwrap_or(rest.len())
-        };
-        let word = &rest[..end];
-        rest = rest[end..].trim_start();
-        match word.split_once('=') {
-            Some(("args", value)) => directives.arguments = words(value),
-            Some(("libs", value)) => directives.libraries = words(value),
-            Some(("timeout", value)) => directives.limit = value.parse().ok(),
-            _ => directives.only = word.strip_suffix("-only").map(String::from),
-        }
-    }
-    directives
-}
-
-#[cfg(test)]
-mod tests {
-    use super::directives;
-
-    #[test]
-    fn directives_of_the_first_line() {
-        let found = directives("/* conform: dynamic-only args=\"a b\" libs=-lm timeout=7 */\nint main;");
-        assert_eq!(found.only.as_deref(), Some("dynamic"));
-        assert_eq!(found.arguments, ["a", "b"]);
-        assert_eq!(found.libraries, ["-lm"]);
-        assert_eq!(found.limit, Some(7));
-        assert!(directives("/* Plain comment. */").only.is_none());
-    }
 }
