@@ -1,38 +1,47 @@
-/* Time of an empty system call, of a read of /dev/zero and of clock_gettime, in nanoseconds a call. */
+/* Time of an empty system call, of a read of /dev/zero and of clock_gettime by the C library and by the kernel. */
+#include "bench.h"
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-static double now(void)
+static int zero;
+
+static void getppid_round(long count)
+{
+	for (long i = 0; i < count; i++)
+		syscall(SYS_getppid);
+}
+
+static void read_round(long count)
+{
+	char byte;
+
+	for (long i = 0; i < count; i++)
+		if (read(zero, &byte, 1) != 1)
+			exit(1);
+}
+
+static void clock_round(long count)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
+
+	for (long i = 0; i < count; i++)
+		clock_gettime(CLOCK_MONOTONIC, &t);
+}
+
+static void clock_call_round(long count)
+{
+	struct timespec t;
+
+	for (long i = 0; i < count; i++)
+		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
 }
 
 int main(void)
 {
-	enum { CALLS = 200000 };
-	char byte;
-	struct timespec t;
-	double start = now();
-	for (int i = 0; i < CALLS; i++)
-		syscall(SYS_getppid);
-	printf("getppid %.1f ns\n", (now() - start) / CALLS);
-
-	int zero = open("/dev/zero", O_RDONLY);
-	if (zero >= 0) {
-		start = now();
-		for (int i = 0; i < CALLS; i++)
-			if (read(zero, &byte, 1) != 1)
-				return 1;
-		printf("read-1-byte %.1f ns\n", (now() - start) / CALLS);
-	}
-	start = now();
-	for (int i = 0; i < CALLS; i++)
-		syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
-	printf("clock_gettime-syscall %.1f ns\n", (now() - start) / CALLS);
+	bench_report("getppid", getppid_round, 50000);
+	zero = open("/dev/zero", O_RDONLY);
+	if (zero >= 0)
+		bench_report("read-1-byte", read_round, 50000);
+	bench_report("clock_gettime", clock_round, 50000);
+	bench_report("clock_gettime-syscall", clock_call_round, 50000);
 	return 0;
 }
