@@ -29,6 +29,7 @@ impl Capability {
     pub(crate) const SYS_RESOURCE: Self = Self(24);
     pub(crate) const SYS_TIME: Self = Self(25);
     pub(crate) const MKNOD: Self = Self(27);
+    pub(crate) const WAKE_ALARM: Self = Self(35);
 }
 
 /// The user ids or the group ids.

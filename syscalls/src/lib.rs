@@ -29,6 +29,7 @@ mod args;
 pub mod boot;
 mod calls;
 mod control;
+mod cpu_times;
 mod crash;
 mod credentials;
 mod devfs;

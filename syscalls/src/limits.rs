@@ -27,6 +27,7 @@ pub(crate) struct Limit {
 pub(crate) struct Resource(u32);
 
 impl Resource {
+    pub(crate) const CPU: Self = Self(sys::RLIMIT_CPU);
     pub(crate) const FSIZE: Self = Self(sys::RLIMIT_FSIZE);
     pub(crate) const DATA: Self = Self(sys::RLIMIT_DATA);
     pub(crate) const STACK: Self = Self(sys::RLIMIT_STACK);

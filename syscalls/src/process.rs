@@ -1,5 +1,7 @@
 //! A process: what its threads have in common.
 
+pub(crate) use crate::cpu_times::CpuTimes;
+use crate::cpu_times::ProcessTimes;
 use crate::limits::{Limit, Limits, Resource};
 use crate::mm::AddressSpace;
 use crate::pid::{self, Pid};
@@ -42,8 +44,7 @@ pub(crate) struct Process {
     pub(crate) child_subreaper: AtomicBool,
     /// Page faults served from memory, and from disk.
     pub(crate) faults: FaultCounts,
-    /// CPU time of threads that have ended, in nanoseconds.
-    pub(crate) ended_cpu_ns: AtomicU64,
+    cpu_times: ProcessTimes,
     /// Timers of setitimer(2) and alarm(2).
     pub(crate) timers: crate::time::ProcessTimers,
     /// Commands of membarrier(2) it has registered for.
@@ -123,7 +124,7 @@ impl Process {
             oom_score_adj: AtomicI32::new(0),
             child_subreaper: AtomicBool::new(false),
             faults: FaultCounts::default(),
-            ended_cpu_ns: AtomicU64::new(0),
+            cpu_times: ProcessTimes::default(),
             timers: crate::time::ProcessTimers::default(),
             membarrier: AtomicU32::new(0),
             thp_disabled: AtomicBool::new(false),
@@ -195,10 +196,10 @@ impl Process {
 
     /// Takes a thread off the list; true if it was the last. From now on its CPU time counts as that of one that has ended.
     pub(crate) fn remove_thread(&self, task: &Task) -> bool {
-        let ran = task.cpu_time_ns();
+        let ran = task.cpu_times();
         let mut threads = self.threads.lock();
         threads.retain(|(tid, _)| *tid != task.tid());
-        self.ended_cpu_ns.fetch_add(ran, Ordering::Relaxed);
+        self.cpu_times.add_ended(ran);
         threads.is_empty()
     }
 
@@ -220,12 +221,28 @@ impl Process {
 
     /// CPU time of all its threads so far, in nanoseconds.
     pub(crate) fn cpu_time_ns(&self) -> u64 {
-        let (living, ended) = {
-            let threads = self.threads.lock();
-            let living: Vec<_> = threads.iter().filter_map(|(_, task)| task.upgrade()).collect();
-            (living, self.ended_cpu_ns.load(Ordering::Relaxed))
-        };
-        ended + living.iter().map(|task| task.cpu_time_ns()).sum::<u64>()
+        self.cpu_times().total()
+    }
+
+    /// CPU time of all its threads so far. It never goes back.
+    pub(crate) fn cpu_times(&self) -> CpuTimes {
+        self.cpu_times.now(|| {
+            let (living, ended) = {
+                let threads = self.threads.lock();
+                let living: Vec<_> = threads.iter().filter_map(|(_, task)| task.upgrade()).collect();
+                (living, self.cpu_times.ended())
+            };
+            living.iter().fold(ended, |sum, task| sum + task.cpu_times())
+        })
+    }
+
+    /// Raises the soft limit of CPU time by a second; the answer is the new limit.
+    pub(crate) fn raise_cpu_limit(&self) -> Limit {
+        let mut limits = self.limits.lock();
+        let limit = limits.get(Resource::CPU);
+        let raised = Limit { soft: limit.soft.saturating_add(1), ..limit };
+        limits.set(Resource::CPU, raised);
+        raised
     }
 
     /// How the process will end, once that is decided (exit_group(2), a fatal signal).

@@ -9,6 +9,7 @@ use crate::signal::deliver::{self, force};
 use crate::signal::frame::TrapState;
 use crate::signal::{SigInfo, Signal, code};
 use crate::task::Task;
+use crate::time::cpu_clock;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use husk_abi::control::ExitStatus;
@@ -76,6 +77,7 @@ fn user_loop(task: &Task, mut context: UserContext) {
         if core::mem::replace(&mut last_cpu, cpu::current()) != cpu::current() {
             check_rseq(task, &mut context);
         }
+        cpu_clock::resume(task);
         match context.run(task.mm().page_table()) {
             Trap::Syscall => {
                 let number = context.regs.rax & 0xffff_ffff;

@@ -5,7 +5,7 @@ use crate::file::FdTable;
 use crate::fs_state::FsState;
 use crate::mm::AddressSpace;
 use crate::pid::Pid;
-use crate::process::Process;
+use crate::process::{CpuTimes, Process};
 use crate::signal::{Pending, SigSet, TaskSignals};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -41,6 +41,8 @@ pub(crate) struct Task {
     pub(crate) clear_child_tid: AtomicU64,
     /// Head of the list of robust futexes (set_robust_list(2)).
     pub(crate) robust_list: AtomicU64,
+    /// A timer that goes by CPU time waits for this thread to run again.
+    pub(crate) timers_dormant: AtomicBool,
     /// The area registered by rseq(2).
     pub(crate) rseq: SpinLock<Option<crate::calls::rseq::Area>>,
     /// prctl(2): PR_SET_TIMERSLACK in nanoseconds.
@@ -124,6 +126,7 @@ impl Task {
             restart: SpinLock::new(None),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            timers_dormant: AtomicBool::new(true),
             rseq: SpinLock::new(None),
             timer_slack_ns: AtomicU64::new(50_000),
             parent_death_signal: AtomicU32::new(0),
@@ -219,6 +222,18 @@ impl Task {
     /// Whether this is the task that the calling kernel thread runs.
     pub(crate) fn is_current_thread(&self) -> bool {
         self.thread.get().is_some_and(|thread| thread.id() == husk_machine::thread::current().id())
+    }
+
+    /// CPU time so far; none before it has started.
+    pub(crate) fn cpu_times(&self) -> CpuTimes {
+        CpuTimes { user: self.cpu_time_ns(), system: 0 }
+    }
+
+    /// Lets a sleeping task look again at what it waits for.
+    pub(crate) fn wake_sleeper(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 
     /// CPU time so far in nanoseconds; 0 before it has started.

@@ -6,6 +6,7 @@ use crate::limits::{Limit, NR_OPEN, Resource};
 use crate::pid;
 use crate::process::Process;
 use crate::task::Task;
+use crate::time::cpu_limit;
 use alloc::sync::Arc;
 use husk_abi::{Errno, err};
 
@@ -53,7 +54,7 @@ fn target(task: &Task, pid: i32) -> Result<Arc<Process>, Errno> {
     if same || mine.has(Capability::SYS_RESOURCE) { Ok(process) } else { err!(EPERM) }
 }
 
-fn set(task: &Task, process: &Process, resource: Resource, new: Limit) -> Result<(), Errno> {
+fn set(task: &Task, process: &Arc<Process>, resource: Resource, new: Limit) -> Result<(), Errno> {
     if new.soft > new.hard {
         return err!(EINVAL);
     }
@@ -64,5 +65,5 @@ fn set(task: &Task, process: &Process, resource: Resource, new: Limit) -> Result
         return err!(EPERM);
     }
     process.set_limit(resource, new);
-    Ok(())
+    if resource == Resource::CPU { cpu_limit::changed(process) } else { Ok(()) }
 }

@@ -38,6 +38,8 @@ pub(crate) fn rt_sigaction(
                 for task in task.process().threads() {
                     task.pending.lock().discard(set);
                 }
+            } else if before.ignores(signal) {
+                task.process().timers.posix.heed(signal);
             }
             before
         }

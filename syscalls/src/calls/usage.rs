@@ -2,6 +2,7 @@
 
 use crate::args::UserPtr;
 use crate::mm::PAGE;
+use crate::process::CpuTimes;
 use crate::task::Task;
 use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
@@ -49,14 +50,15 @@ const _: () = assert!(size_of::<Usage>() == size_of::<sys::rusage>());
 
 const RUSAGE_CHILDREN: u32 = -1_i32 as u32;
 
-/// getrusage(2). Time in the kernel is not kept apart: all counts as user time.
+/// getrusage(2).
 pub(crate) fn getrusage(task: &Task, who: i32, usage: UserPtr<Usage>) -> Result<(), Errno> {
     let process = task.process();
-    let own = |nanos| {
+    let own = |times: CpuTimes| {
         let faults = &process.faults;
         let switches = |index: usize| task.switches[index].load(Ordering::Relaxed) as i64;
         Usage {
-            user: TimeVal::from_nanos(nanos),
+            user: TimeVal::from_nanos(times.user),
+            system: TimeVal::from_nanos(times.system),
             max_resident: (task.mm().sizes().peak_resident * PAGE / 1024) as i64,
             minor_faults: faults.minor.load(Ordering::Relaxed) as i64,
             major_faults: faults.major.load(Ordering::Relaxed) as i64,
@@ -67,8 +69,8 @@ pub(crate) fn getrusage(task: &Task, who: i32, usage: UserPtr<Usage>) -> Result<
     };
     // RUSAGE_CHILDREN is -1.
     let shown = match who as u32 {
-        sys::RUSAGE_SELF => own(process.cpu_time_ns()),
-        sys::RUSAGE_THREAD => own(task.cpu_time_ns()),
+        sys::RUSAGE_SELF => own(process.cpu_times()),
+        sys::RUSAGE_THREAD => own(task.cpu_times()),
         RUSAGE_CHILDREN => Usage::default(),
         _ => return err!(EINVAL),
     };

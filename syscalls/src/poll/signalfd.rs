@@ -56,7 +56,7 @@ impl From<&SigInfo> for SignalInfo {
         to.code = info.code;
         match &info.fields {
             SigFields::Sender { pid, uid } => (to.pid, to.uid) = (*pid as u32, *uid),
-            SigFields::Timer { id, overrun, value } => {
+            SigFields::Timer { id, overrun, value, .. } => {
                 (to.tid, to.overrun) = (*id as u32, *overrun as u32);
                 (to.ptr, to.int) = (*value, *value as i32);
             }

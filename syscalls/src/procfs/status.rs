@@ -134,7 +134,7 @@ pub(super) fn stat(process: &Process, task: &Task, whole: bool) -> Vec<u8> {
     let heap = mm.vmas().into_iter().find(|vma| matches!(vma.name, VmaName::Special("[heap]")));
     let (tty, foreground) =
         tty::controlling(process).map_or((0, -1), |(device, group)| (device.encode(), group));
-    let cpu_ns = if whole { process.cpu_time_ns() } else { task.cpu_time_ns() };
+    let times = if whole { process.cpu_times() } else { task.cpu_times() };
     let (ignored, caught) = process.handlers.ignored_and_caught();
     let pending = task.pending.lock().set().bits() & 0x7fff_ffff;
     let legacy = |set: SigSet| set.bits() & 0x7fff_ffff;
@@ -146,14 +146,15 @@ pub(super) fn stat(process: &Process, task: &Task, whole: bool) -> Vec<u8> {
     out.extend_from_slice(&comm[..len]);
     out.extend(
         format!(
-            ") {} {} {} {} {tty} {foreground} {FLAGS} {} 0 {} 0 {} 0 0 0 {} {nice} {} 0 {} {} {} {} {} {} {} 0 0 {pending} {} {} {} 0 0 0 17 0 0 0 0 0 0 {} {} {} {} {} {} {} 0\n",
+            ") {} {} {} {} {tty} {foreground} {FLAGS} {} 0 {} 0 {} {} 0 0 {} {nice} {} 0 {} {} {} {} {} {} {} 0 0 {pending} {} {} {} 0 0 0 17 0 0 0 0 0 0 {} {} {} {} {} {} {} 0\n",
             state(task).0,
             process.parent(),
             process.group(),
             process.session(),
             faults.minor.load(Ordering::Relaxed),
             faults.major.load(Ordering::Relaxed),
-            cpu_ns / TICK_NS,
+            times.user / TICK_NS,
+            times.system / TICK_NS,
             20 + nice,
             process.thread_count(),
             process.start_ns / TICK_NS,

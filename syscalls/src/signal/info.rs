@@ -69,6 +69,8 @@ pub(crate) enum SigFields {
     Timer {
         /// The timer's id.
         id: i32,
+        /// Which setting of the timer it is for; programs do not see that.
+        generation: u32,
         /// How often it ran out without a signal of its own.
         overrun: i32,
         /// The program's value.
@@ -119,7 +121,7 @@ impl SigInfo {
                 put(16, &pid.to_le_bytes());
                 put(20, &uid.to_le_bytes());
             }
-            SigFields::Timer { id, overrun, value } => {
+            SigFields::Timer { id, overrun, value, .. } => {
                 put(16, &id.to_le_bytes());
                 put(20, &overrun.to_le_bytes());
                 put(24, &value.to_le_bytes());

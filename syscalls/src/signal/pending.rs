@@ -21,10 +21,11 @@ impl Pending {
         self.queue.len()
     }
 
-    /// Adds a signal. A standard signal that is pending already is not added again.
+    /// Adds a signal. A standard signal that is pending already is not added again, unless it is a timer's: of each timer there is one at most.
     pub(crate) fn push(&mut self, info: SigInfo) {
         let signal = info.signal;
-        if !signal.is_realtime() && self.set.contains(signal) {
+        let of_timer = matches!(info.fields, SigFields::Timer { .. });
+        if !signal.is_realtime() && self.set.contains(signal) && !of_timer {
             return;
         }
         self.set.insert(signal);
@@ -43,15 +44,9 @@ impl Pending {
         Some(info)
     }
 
-    /// If a signal of this timer is in the queue, adds to its count of overruns; the answer is the new count.
-    pub(crate) fn add_overrun(&mut self, timer: i32, extra: i32) -> Option<i32> {
-        self.queue.iter_mut().find_map(|info| match &mut info.fields {
-            SigFields::Timer { id, overrun, .. } if *id == timer => {
-                *overrun = overrun.saturating_add(extra);
-                Some(*overrun)
-            }
-            _ => None,
-        })
+    /// Whether a signal of this timer is in it.
+    pub(crate) fn has_timer(&self, timer: i32) -> bool {
+        self.queue.iter().any(|info| matches!(info.fields, SigFields::Timer { id, .. } if id == timer))
     }
 
     /// Drops all that are in `set`.

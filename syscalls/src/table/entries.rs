@@ -172,7 +172,7 @@ super::syscalls! {
     156 _sysctl None () [Ptr] "";
     157 prctl Partial (crate::calls::prctl::prctl) [Choice(PRCTL), Hex, Hex, Hex, Hex] "no PR_SET_SECCOMP, PR_SET_MM, PR_SET_VMA, PR_SCHED_CORE";
     158 arch_prctl Full (regs crate::calls::arch::arch_prctl) [Choice(ARCH_PRCTL), Hex] "";
-    159 adjtimex None () [Ptr] "";
+    159 adjtimex Partial (crate::time::adjtime::adjtimex) [Ptr] "the clock can be moved, but not slewed: EPERM; no leap seconds";
     160 setrlimit Full (crate::calls::limits::setrlimit) [Choice(RESOURCE), Rlimit] "";
     161 chroot Full (crate::file::calls::directory::chroot) [Path] "";
     162 sync Full (crate::file::calls::advise::sync) [] "";
@@ -296,11 +296,11 @@ super::syscalls! {
     280 utimensat Full (crate::file::calls::attributes::utimensat) [DirFd, Path, Ptr, Flags(AT)] "";
     281 epoll_pwait Full (crate::poll::epoll_calls::epoll_pwait) [Fd, Ptr, Int, Int, SigSet, Uint] "";
     282 signalfd Full (crate::poll::signalfd::signalfd) [Fd, SigSet, Uint] "";
-    283 timerfd_create Partial (crate::time::timerfd::timerfd_create) [Choice(CLOCK), Hex] "TFD_TIMER_CANCEL_ON_SET is accepted, but setting the clock cancels nothing";
+    283 timerfd_create Full (crate::time::timerfd::timerfd_create) [Choice(CLOCK), Hex] "";
     284 eventfd Full (crate::poll::eventfd::eventfd) [Uint] "";
     285 fallocate Full (crate::file::calls::size::fallocate) [Fd, Hex, Int, Int] "";
-    286 timerfd_settime Partial (crate::time::timerfd::timerfd_settime) [Fd, Flags(TIMER), Ptr, Ptr] "TFD_TIMER_CANCEL_ON_SET is accepted, but setting the clock cancels nothing";
-    287 timerfd_gettime Partial (crate::time::timerfd::timerfd_gettime) [Fd, Ptr] "TFD_TIMER_CANCEL_ON_SET is accepted, but setting the clock cancels nothing";
+    286 timerfd_settime Full (crate::time::timerfd::timerfd_settime) [Fd, Flags(TIMER), Ptr, Ptr] "";
+    287 timerfd_gettime Full (crate::time::timerfd::timerfd_gettime) [Fd, Ptr] "";
     288 accept4 None () [Fd, Ptr, Ptr, Hex] "";
     289 signalfd4 Full (crate::poll::signalfd::signalfd4) [Fd, SigSet, Uint, Hex] "";
     290 eventfd2 Full (crate::poll::eventfd::eventfd2) [Uint, Hex] "";
@@ -318,7 +318,7 @@ super::syscalls! {
     302 prlimit64 Full (crate::calls::limits::prlimit64) [Int, Choice(RESOURCE), Rlimit, RlimitOut] "";
     303 name_to_handle_at None () [DirFd, Path, Ptr, Ptr, Flags(AT)] "";
     304 open_by_handle_at None () [Fd, Ptr, Flags(OPEN)] "";
-    305 clock_adjtime None () [Choice(CLOCK), Ptr] "";
+    305 clock_adjtime Partial (crate::time::adjtime::clock_adjtime) [Choice(CLOCK), Ptr] "as adjtimex";
     306 syncfs Full (crate::file::calls::advise::syncfs) [Fd] "";
     307 sendmmsg None () [Fd, Ptr, Uint, Hex] "";
     308 setns None () [Fd, Flags(CLONE)] "";

@@ -1,9 +1,8 @@
 //! The clocks a program can name (clock_gettime(2)).
 
-use crate::pid;
-use crate::process::Process;
+use super::cpu_clock::{Counts, CpuClock};
+use super::queue::When;
 use crate::task::Task;
-use alloc::sync::Arc;
 use husk_abi::{Errno, err};
 use husk_machine::time;
 use linux_raw_sys::general as raw;
@@ -19,6 +18,8 @@ pub(crate) enum Clock {
         /// Goes in steps of [`COARSE_NS`].
         coarse: bool,
     },
+    /// International atomic time: the time of day without leap seconds.
+    Tai,
     /// Time since boot.
     Monotonic {
         /// Goes in steps of [`COARSE_NS`].
@@ -26,62 +27,44 @@ pub(crate) enum Clock {
         /// CLOCK_MONOTONIC_RAW, which cannot be slept on.
         raw: bool,
     },
-    /// CPU time of a process.
-    Process(Arc<Process>),
-    /// CPU time of a thread.
-    Thread(Arc<Process>, i32),
+    /// CPU time.
+    Cpu(CpuClock),
 }
 
 impl Clock {
-    /// By its number. Those of other processes are negative (clock_getcpuclockid(3)).
+    /// Time since boot, as most timers go by.
+    pub(crate) const MONOTONIC: Self = Self::Monotonic { coarse: false, raw: false };
+
+    /// By its number. Those of other processes and threads are negative (clock_getcpuclockid(3)).
     ///
     /// # Errors
     /// EINVAL if there is no such clock.
     pub(crate) fn new(task: &Task, id: i32) -> Result<Self, Errno> {
         if id < 0 {
-            return Self::of_cpu(task, id);
+            return CpuClock::new(task, id).map(Self::Cpu);
         }
         Ok(match id as u32 {
-            raw::CLOCK_REALTIME | raw::CLOCK_REALTIME_ALARM | raw::CLOCK_TAI => {
-                Self::Realtime { coarse: false }
-            }
+            raw::CLOCK_REALTIME | raw::CLOCK_REALTIME_ALARM => Self::Realtime { coarse: false },
+            raw::CLOCK_TAI => Self::Tai,
             raw::CLOCK_REALTIME_COARSE => Self::Realtime { coarse: true },
-            raw::CLOCK_MONOTONIC | raw::CLOCK_BOOTTIME | raw::CLOCK_BOOTTIME_ALARM => {
-                Self::Monotonic { coarse: false, raw: false }
-            }
+            raw::CLOCK_MONOTONIC | raw::CLOCK_BOOTTIME | raw::CLOCK_BOOTTIME_ALARM => Self::MONOTONIC,
             raw::CLOCK_MONOTONIC_RAW => Self::Monotonic { coarse: false, raw: true },
             raw::CLOCK_MONOTONIC_COARSE => Self::Monotonic { coarse: true, raw: false },
-            raw::CLOCK_PROCESS_CPUTIME_ID => Self::Process(task.process().clone()),
-            raw::CLOCK_THREAD_CPUTIME_ID => Self::Thread(task.process().clone(), task.tid()),
+            raw::CLOCK_PROCESS_CPUTIME_ID => {
+                Self::Cpu(CpuClock::of_process(task.process().clone(), Counts::All))
+            }
+            raw::CLOCK_THREAD_CPUTIME_ID => Self::Cpu(CpuClock::of_thread(task, Counts::All)),
             _ => return err!(EINVAL),
         })
-    }
-
-    /// The three lowest bits say what is counted (2 is all CPU time, which is all that is told apart here; 3 is a device), bit 2 whether
-    /// it is a thread's; the rest is the pid, inverted.
-    fn of_cpu(task: &Task, id: i32) -> Result<Self, Errno> {
-        let pid = !(id >> 3);
-        if id & 3 == 3 {
-            return err!(EINVAL);
-        }
-        if id & 4 != 0 {
-            let tid = if pid == 0 { task.tid() } else { pid };
-            task.process().thread(tid).ok_or(Errno::EINVAL.here())?;
-            return Ok(Self::Thread(task.process().clone(), tid));
-        }
-        if pid == 0 {
-            return Ok(Self::Process(task.process().clone()));
-        }
-        pid::process(pid).map(Self::Process).ok_or(Errno::EINVAL.here())
     }
 
     /// Now, in nanoseconds.
     pub(crate) fn now(&self) -> u64 {
         match self {
             Self::Realtime { coarse } => step(time::realtime_ns(), *coarse),
+            Self::Tai => time::realtime_ns().saturating_add_signed(time::tai_offset_ns()),
             Self::Monotonic { coarse, .. } => step(time::monotonic_ns(), *coarse),
-            Self::Process(process) => process.cpu_time_ns(),
-            Self::Thread(process, tid) => process.thread(*tid).map_or(0, |task| task.cpu_time_ns()),
+            Self::Cpu(clock) => clock.now(),
         }
     }
 
@@ -89,30 +72,47 @@ impl Clock {
     pub(crate) fn resolution(&self) -> u64 {
         match self {
             Self::Realtime { coarse: true } | Self::Monotonic { coarse: true, .. } => COARSE_NS,
+            Self::Cpu(clock) => clock.resolution(),
             _ => 1,
         }
     }
 
-    /// Whether it follows the wall: it goes on whatever the program does.
-    pub(crate) fn is_wall(&self) -> bool {
-        matches!(self, Self::Realtime { .. } | Self::Monotonic { .. })
-    }
-
-    /// Whether timers and sleeping know it.
+    /// Whether timers know it.
     pub(crate) fn has_timers(&self) -> bool {
-        matches!(
+        !matches!(
             self,
-            Self::Realtime { coarse: false }
-                | Self::Monotonic { coarse: false, raw: false }
-                | Self::Process(_)
+            Self::Realtime { coarse: true }
+                | Self::Monotonic { coarse: true, .. }
+                | Self::Monotonic { raw: true, .. }
         )
     }
 
-    /// When a time of this clock will come at the earliest, in monotonic nanoseconds.
+    /// The clock that a duration by this one is measured with: setting the wall clock makes it neither longer nor shorter.
+    pub(crate) fn for_durations(self) -> Self {
+        match self {
+            Self::Realtime { .. } | Self::Tai => Self::MONOTONIC,
+            other => other,
+        }
+    }
+
+    /// When it shows this time; None for CPU time, which goes as fast as the program runs.
+    pub(crate) fn when(&self, time: u64) -> Option<When> {
+        match self {
+            Self::Realtime { .. } => Some(When::Realtime(time)),
+            Self::Tai => {
+                Some(When::Realtime(time.saturating_add_signed(time::tai_offset_ns().saturating_neg())))
+            }
+            Self::Monotonic { .. } => Some(When::Monotonic(time)),
+            Self::Cpu(_) => None,
+        }
+    }
+
+    /// When a time of this clock will come at the earliest, in monotonic nanoseconds, if the wall clock is not set.
     pub(crate) fn to_monotonic(&self, deadline: u64) -> u64 {
         let left = deadline.saturating_sub(self.now());
         match self {
             Self::Monotonic { .. } => deadline,
+            Self::Cpu(clock) => time::monotonic_ns().saturating_add(clock.shortest(left)),
             _ => time::monotonic_ns().saturating_add(left),
         }
     }

@@ -1,8 +1,10 @@
 //! clock_gettime(2) and its relatives.
 
 use super::clock::Clock;
+use super::clock_sets;
 use crate::args::UserPtr;
 use crate::credentials::Capability;
+use crate::process::CpuTimes;
 use crate::task::Task;
 use husk_abi::{Errno, Timespec, err};
 use husk_machine::time;
@@ -12,6 +14,9 @@ use linux_raw_sys::general as raw;
 const USER_HZ: u64 = 100;
 /// Nanoseconds of such a tick.
 const TICK_NS: u64 = 1_000_000_000 / USER_HZ;
+
+/// The wall clock cannot be set to this or later: it must be able to go on for thirty years (Linux's `TIME_SETTOD_SEC_MAX`).
+const LATEST_NS: u64 = (i64::MAX as u64 / 1_000_000_000 - 30 * 365 * 24 * 3600) * 1_000_000_000;
 
 /// clock_gettime(2).
 pub(crate) fn clock_gettime(task: &Task, clock: i32, time: UserPtr<Timespec>) -> Result<(), Errno> {
@@ -28,23 +33,28 @@ pub(crate) fn clock_getres(task: &Task, clock: i32, resolution: UserPtr<Timespec
 /// clock_settime(2).
 pub(crate) fn clock_settime(task: &Task, clock: i32, time: UserPtr<Timespec>) -> Result<(), Errno> {
     if clock != raw::CLOCK_REALTIME as i32 {
-        return match Clock::new(task, clock)? {
-            Clock::Process(_) | Clock::Thread(..) => err!(EPERM),
-            _ => err!(EINVAL),
-        };
+        Clock::new(task, clock)?;
+        // Only the clocks of clock_getcpuclockid(3) say that they are not to be set.
+        return if clock < 0 { err!(EPERM) } else { err!(EINVAL) };
     }
     let now = super::read_timespec(task, time)?;
     set_wall_clock(task, now)
 }
 
+/// EINVAL for a time that the wall clock cannot be set to: one before the machine was started, or too late a one.
+pub(super) fn check_wall_clock(now: u64) -> Result<(), Errno> {
+    if (time::monotonic_ns()..LATEST_NS).contains(&now) { Ok(()) } else { err!(EINVAL) }
+}
+
 fn set_wall_clock(task: &Task, now: u64) -> Result<(), Errno> {
+    if now >= LATEST_NS {
+        return err!(EINVAL);
+    }
     if !task.has_capability(Capability::SYS_TIME) {
         return err!(EPERM);
     }
-    if now < time::monotonic_ns() {
-        return err!(EINVAL);
-    }
-    time::set_realtime_ns(now);
+    check_wall_clock(now)?;
+    clock_sets::set(now);
     Ok(())
 }
 
@@ -88,9 +98,10 @@ pub(crate) fn time(task: &Task, pointer: UserPtr<i64>) -> Result<i64, Errno> {
     Ok(now)
 }
 
-/// times(2). All CPU time counts as the program's own: time in the kernel is not told apart. There are no children.
+/// times(2). There are no children.
 pub(crate) fn times(task: &Task, buffer: UserPtr<[i64; 4]>) -> Result<u64, Errno> {
-    let used = (task.process().cpu_time_ns() / TICK_NS) as i64;
-    buffer.write_if_non_null(task.mm(), &[used, 0, 0, 0])?;
+    let CpuTimes { user, system } = task.process().cpu_times();
+    let ticks = |nanos: u64| (nanos / TICK_NS) as i64;
+    buffer.write_if_non_null(task.mm(), &[ticks(user), ticks(system), 0, 0])?;
     Ok(time::monotonic_ns() / TICK_NS)
 }

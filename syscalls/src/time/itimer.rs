@@ -1,6 +1,9 @@
 //! Interval timers: setitimer(2), getitimer(2), alarm(2).
 
-use super::queue::{self, Expire};
+use super::clock::Clock;
+use super::cpu_clock::{self, Counts, CpuClock, CpuTimer};
+use super::queue::{Entry, Expire};
+use super::timer::{Setting, schedule};
 use crate::args::UserPtr;
 use crate::process::Process;
 use crate::signal::{SigInfo, Signal, send_to_process};
@@ -8,7 +11,6 @@ use crate::task::Task;
 use alloc::sync::{Arc, Weak};
 use husk_abi::{Errno, err};
 use husk_machine::sync::SpinLock;
-use husk_machine::time::monotonic_ns;
 use linux_raw_sys::general as raw;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -27,7 +29,7 @@ pub(crate) struct ItimerVal {
 enum Kind {
     /// ITIMER_REAL: the wall; SIGALRM.
     Real,
-    /// ITIMER_VIRTUAL: the process's CPU time; SIGVTALRM. Time in the kernel is not told apart.
+    /// ITIMER_VIRTUAL: the process's time in user mode; SIGVTALRM.
     Virtual,
     /// ITIMER_PROF: the process's CPU time; SIGPROF.
     Prof,
@@ -42,25 +44,20 @@ impl Kind {
         }
     }
 
-    fn now(self, process: &Process) -> u64 {
+    fn clock(self, process: &Arc<Process>) -> Clock {
         match self {
-            Self::Real => monotonic_ns(),
-            Self::Virtual | Self::Prof => process.cpu_time_ns(),
+            Self::Real => Clock::MONOTONIC,
+            Self::Virtual => Clock::Cpu(CpuClock::of_process(process.clone(), Counts::User)),
+            Self::Prof => Clock::Cpu(CpuClock::of_process(process.clone(), Counts::UserAndSystem)),
         }
     }
-}
-
-/// When a timer expires, in nanoseconds of its clock; 0 is not armed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Setting {
-    deadline: u64,
-    interval: u64,
 }
 
 struct Timer {
     kind: Kind,
     process: Weak<Process>,
     setting: SpinLock<Setting>,
+    entry: Entry,
 }
 
 /// The three timers of a process, made when first set.
@@ -75,28 +72,54 @@ impl IntervalTimers {
         let timers = core::mem::take(&mut *self.timers.lock());
         drop(timers);
     }
+
+    /// A SIGALRM has been taken from its queue: the timer of the wall that sent it goes on then, so that one whose signal is blocked or
+    /// ignored costs nothing.
+    pub(crate) fn alarm_taken(&self) {
+        let timer = self.timers.lock()[raw::ITIMER_REAL as usize].clone();
+        if let Some(timer) = timer {
+            let mut setting = timer.setting.lock();
+            if setting.interval != 0 && setting.advance() > 0 {
+                schedule(&timer, &mut setting);
+            }
+        }
+    }
 }
 
 impl Expire for Timer {
-    fn expired(&self) -> Option<u64> {
-        let process = self.process.upgrade()?;
-        let now = self.kind.now(&process);
-        let mut setting = self.setting.lock();
-        let due = setting.deadline != 0 && setting.deadline <= now;
-        if due {
-            setting.deadline = match setting.interval {
-                0 => 0,
-                interval => setting.deadline + interval * ((now - setting.deadline) / interval + 1),
-            };
+    fn expired(self: Arc<Self>) {
+        {
+            let mut setting = self.setting.lock();
+            if setting.deadline == 0 {
+                return;
+            }
+            let due = setting.clock.now() >= setting.deadline;
+            match self.kind {
+                // It has been set anew since.
+                Kind::Real if !due => return schedule(&self, &mut setting),
+                // The next time begins when the signal is taken.
+                Kind::Real if setting.interval != 0 => {}
+                _ if !due => return cpu_clock::look_again(&self, &mut setting),
+                _ => {
+                    setting.advance();
+                    schedule(&self, &mut setting);
+                }
+            }
         }
-        let next = setting.deadline;
-        drop(setting);
-        if due {
+        if let Some(process) = self.process.upgrade() {
             // It is no real-time signal, so it cannot be refused.
             let _ = send_to_process(&process, SigInfo::kernel(self.kind.signal()));
         }
-        // CPU time goes no faster than the wall on one CPU: look again when the rest could have been used up.
-        (next != 0).then(|| monotonic_ns().saturating_add(next.saturating_sub(now)))
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl CpuTimer for Timer {
+    fn resume(self: Arc<Self>) {
+        cpu_clock::look_later(&self, &mut self.setting.lock());
     }
 }
 
@@ -108,31 +131,33 @@ fn timer(task: &Task, which: u32) -> Result<Arc<Timer>, Errno> {
         _ => return err!(EINVAL),
     };
     let process = task.process();
-    let new = || {
-        let setting = SpinLock::new(Setting::default());
-        Arc::new(Timer { kind, process: Arc::downgrade(process), setting })
-    };
-    let mut timers = process.timers.interval.timers.lock();
-    Ok(timers[which as usize].get_or_insert_with(new).clone())
+    if let Some(timer) = &process.timers.interval.timers.lock()[which as usize] {
+        return Ok(timer.clone());
+    }
+    let setting = SpinLock::new(Setting::never(kind.clock(process)));
+    let new = Arc::new(Timer { kind, process: Arc::downgrade(process), setting, entry: Entry::new()? });
+    Ok(process.timers.interval.timers.lock()[which as usize].get_or_insert(new).clone())
 }
 
 /// Sets a timer; the answer is what it was before: interval and rest, in nanoseconds.
 fn set(task: &Task, which: u32, interval: u64, value: u64) -> Result<(u64, u64), Errno> {
     let timer = timer(task, which)?;
-    let now = timer.kind.now(task.process());
-    let deadline = if value == 0 { 0 } else { now.saturating_add(value) };
-    let old = core::mem::replace(&mut *timer.setting.lock(), Setting { deadline, interval });
-    if deadline != 0 {
-        queue::arm(monotonic_ns().saturating_add(value), &timer)?;
-    }
-    Ok((old.interval, rest(old, now)))
+    let clock = timer.kind.clock(task.process());
+    // Of the timer of the wall, an interval without a value is forgotten.
+    let interval = if value == 0 && timer.kind == Kind::Real { 0 } else { interval };
+    let new = Setting::new(&clock, value, false, interval);
+    let mut setting = timer.setting.lock();
+    let before = (setting.interval, rest(&setting));
+    *setting = new;
+    schedule(&timer, &mut setting);
+    Ok(before)
 }
 
 /// What is left of a setting; an armed timer that is due still has a microsecond.
-fn rest(setting: Setting, now: u64) -> u64 {
+fn rest(setting: &Setting) -> u64 {
     match setting.deadline {
         0 => 0,
-        deadline => deadline.saturating_sub(now).max(1000),
+        deadline => deadline.saturating_sub(setting.clock.now()).max(1000),
     }
 }
 
@@ -153,9 +178,11 @@ fn from_nanos((interval, value): (u64, u64)) -> ItimerVal {
 /// getitimer(2).
 pub(crate) fn getitimer(task: &Task, which: u32, value: UserPtr<ItimerVal>) -> Result<(), Errno> {
     let timer = timer(task, which)?;
-    let setting = *timer.setting.lock();
-    let rest = rest(setting, timer.kind.now(task.process()));
-    value.write(task.mm(), &from_nanos((setting.interval, rest)))
+    let shown = {
+        let setting = timer.setting.lock();
+        from_nanos((setting.interval, rest(&setting)))
+    };
+    value.write(task.mm(), &shown)
 }
 
 /// setitimer(2). A null new value disarms the timer, as on Linux.
@@ -191,7 +218,9 @@ mod tests {
         assert_eq!(to_nanos([-1, 0]), Err(Errno::EINVAL));
         let val = from_nanos((2_000_003_000, 7_999));
         assert_eq!((val.interval, val.value), ([2, 3], [0, 7]));
-        assert_eq!(rest(Setting { deadline: 5, interval: 0 }, 10), 1000);
-        assert_eq!(rest(Setting::default(), 10), 0);
+        let mut setting = Setting::never(Clock::MONOTONIC);
+        assert_eq!(rest(&setting), 0);
+        setting.deadline = 1;
+        assert_eq!(rest(&setting), 1000);
     }
 }

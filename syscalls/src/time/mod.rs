@@ -1,25 +1,35 @@
 //! Time: clocks, sleeping, and timers of every kind.
 
+pub(crate) mod adjtime;
 pub(crate) mod clock;
 pub(crate) mod clock_calls;
+mod clock_sets;
+pub(crate) mod cpu_clock;
+pub(crate) mod cpu_limit;
 pub(crate) mod itimer;
 pub(crate) mod posix_timer;
-pub(crate) mod queue;
+mod queue;
 pub(crate) mod sleep;
+mod timer;
 pub(crate) mod timerfd;
 
 use crate::args::UserPtr;
 use crate::task::Task;
+use cpu_clock::DormantTimers;
+use cpu_limit::CpuLimit;
 use husk_abi::{Errno, Timespec};
 use itimer::IntervalTimers;
 use posix_timer::PosixTimers;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// A process's timers: setitimer(2), alarm(2), timer_create(2).
+/// A process's timers: setitimer(2), alarm(2), timer_create(2), RLIMIT_CPU.
 #[derive(Default)]
 pub(crate) struct ProcessTimers {
     pub(crate) interval: IntervalTimers,
     pub(crate) posix: PosixTimers,
+    pub(crate) cpu_limit: CpuLimit,
+    /// Those of them that go by CPU time and were found not to.
+    dormant: DormantTimers,
 }
 
 impl ProcessTimers {
@@ -27,6 +37,7 @@ impl ProcessTimers {
     pub(crate) fn cancel(&self) {
         self.interval.cancel();
         self.posix.cancel();
+        self.cpu_limit.cancel();
     }
 }
 

@@ -1,14 +1,22 @@
 //! POSIX timers: timer_create(2) and its relatives.
+//!
+//! A timer has at most one signal on the way. While that is pending the timer is not in its queue: it goes on when the signal is taken, and the
+//! times that have passed meanwhile are its overrun. So a program that blocks the signal, or ignores it, costs nothing.
 
 use super::clock::Clock;
-use super::queue::{self, Expire};
+use super::cpu_clock::{self, CpuTimer};
+use super::queue::{Entry, Expire};
+use super::timer::{Setting, schedule};
 use super::{ItimerSpec, read_timespec};
 use crate::args::UserPtr;
+use crate::credentials::Capability;
+use crate::limits::Resource;
 use crate::process::Process;
-use crate::signal::{Pending, SigFields, SigInfo, Signal, send_to_process, send_to_task};
+use crate::signal::{SigFields, SigInfo, Signal, send_to_process, send_to_task};
 use crate::task::Task;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use husk_abi::{Errno, Timespec, err};
 use husk_machine::sync::SpinLock;
 use linux_raw_sys::general as raw;
@@ -30,12 +38,24 @@ pub(crate) struct SigEvent {
 
 const _: () = assert!(size_of::<SigEvent>() == size_of::<raw::sigevent>());
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Setting {
-    /// In nanoseconds of the clock; 0 is not armed.
-    deadline: u64,
-    interval: u64,
-    /// Expirations beyond the one that the last signal stands for.
+/// Whom a timer tells, and how.
+#[derive(Clone, Copy, Debug)]
+struct Notify {
+    signal: Signal,
+    /// The thread it goes to, if not to the process.
+    thread: Option<i32>,
+    value: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    /// While a signal is on the way, the time it is for.
+    setting: Setting,
+    /// A signal was sent and not taken yet.
+    signalled: bool,
+    /// Changes when the timer is set: signals from before do not count any more.
+    generation: u32,
+    /// Times that passed without a signal of their own before the last one was taken.
     overrun: i32,
 }
 
@@ -43,13 +63,13 @@ struct Timer {
     id: i32,
     clock: Clock,
     process: Weak<Process>,
-    /// The signal, and the thread it goes to if not to the process; `None` for SIGEV_NONE.
-    notify: Option<(Signal, Option<i32>)>,
-    value: u64,
-    setting: SpinLock<Setting>,
+    /// None for SIGEV_NONE.
+    notify: Option<Notify>,
+    state: SpinLock<State>,
+    entry: Entry,
 }
 
-/// A process's timers.
+/// A process's timers: the number for the next one, and those there are.
 #[derive(Default)]
 pub(crate) struct PosixTimers {
     timers: SpinLock<(i32, BTreeMap<i32, Arc<Timer>>)>,
@@ -62,128 +82,204 @@ impl PosixTimers {
         drop(timers);
     }
 
-    /// The signal of a timer is taken, which stood for so many expirations besides its own: those until now are added.
-    pub(crate) fn overrun_at_delivery(&self, id: i32, overrun: i32) -> i32 {
-        let timer = self.timers.lock().1.get(&id).cloned();
-        timer.map_or(overrun, |timer| {
-            let mut setting = timer.setting.lock();
-            // Its interrupt may be late; a timer that runs out once has run out already.
-            if setting.interval != 0 && timer.update(&mut setting) {
-                setting.overrun = overrun.saturating_add(setting.overrun).saturating_add(1);
-                return setting.overrun;
+    fn get(&self, id: i32) -> Option<Arc<Timer>> {
+        self.timers.lock().1.get(&id).cloned()
+    }
+
+    /// A timer's signal has been taken from its queue: the timer goes on. The answer is the overrun; None if the timer has been set or
+    /// deleted since, so that the signal does not count.
+    pub(crate) fn taken(&self, id: i32, generation: u32) -> Option<i32> {
+        self.get(id)?.taken(generation)
+    }
+
+    /// The program does not ignore a signal any more: timers that would have sent it meanwhile do so now.
+    pub(crate) fn heed(&self, signal: Signal) {
+        let timers: Vec<_> = self.timers.lock().1.values().cloned().collect();
+        for timer in timers {
+            if timer.notify.is_some_and(|notify| notify.signal == signal) {
+                timer.heed();
             }
-            overrun
-        })
+        }
+    }
+
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.timers.lock().1.len()
     }
 }
 
 impl Timer {
-    fn update(&self, setting: &mut Setting) -> bool {
-        let now = self.clock.now();
-        if setting.deadline == 0 || now < setting.deadline {
-            return false;
+    /// The time has come: sends the signal. It is on its way until it is taken.
+    fn signal(&self, generation: u32) {
+        let (Some(process), Some(Notify { signal, thread, value })) = (self.process.upgrade(), self.notify)
+        else {
+            return;
+        };
+        let fields = SigFields::Timer { id: self.id, generation, overrun: 0, value };
+        let info = SigInfo { signal, errno: 0, code: SI_TIMER, fields };
+        // A timer's signal is not refused. Of one that is sent to a thread which has ended nothing comes.
+        let _ = match thread {
+            None => send_to_process(&process, info),
+            Some(tid) => process.thread(tid).map_or(Ok(()), |task| send_to_task(&task, info)),
+        };
+    }
+
+    fn taken(self: &Arc<Self>, generation: u32) -> Option<i32> {
+        let mut state = self.state.lock();
+        if !state.signalled || state.generation != generation {
+            return None;
         }
-        let extra = match setting.interval {
-            0 => {
+        state.signalled = false;
+        if state.setting.interval == 0 {
+            state.setting.deadline = 0;
+            return Some(0);
+        }
+        let passed = state.setting.advance();
+        state.overrun = i32::try_from(passed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let overrun = state.overrun;
+        schedule(self, &mut state.setting);
+        Some(overrun)
+    }
+
+    /// Sends again a signal that was dropped because the program ignored it.
+    fn heed(&self) {
+        let Some(process) = self.process.upgrade() else { return };
+        let generation = {
+            let state = self.state.lock();
+            if !state.signalled {
+                return;
+            }
+            state.generation
+        };
+        let thread = self.notify.and_then(|notify| notify.thread);
+        let waiting = match thread {
+            None => process.pending.lock().has_timer(self.id),
+            Some(tid) => process.thread(tid).is_none_or(|task| task.pending.lock().has_timer(self.id)),
+        };
+        if !waiting {
+            self.signal(generation);
+        }
+    }
+
+    /// As timer_gettime(2) says it: the next time to come, even while a signal is on the way.
+    fn spec(&self, state: &State) -> ItimerSpec {
+        let mut setting = state.setting.clone();
+        let waits = state.signalled || self.notify.is_none();
+        if waits {
+            let past = setting.advance();
+            if past > 0 && setting.interval == 0 {
                 setting.deadline = 0;
-                0
             }
-            interval => {
-                let expired = (now - setting.deadline) / interval + 1;
-                setting.deadline += expired * interval;
-                expired - 1
-            }
-        };
-        setting.overrun = i32::try_from(extra).unwrap_or(i32::MAX);
-        true
-    }
-
-    /// If the signal of an earlier expiration has not been delivered yet, it stands for this one too.
-    fn joined(&self, pending: &SpinLock<Pending>, extra: i32) -> bool {
-        let joined = pending.lock().add_overrun(self.id, extra.saturating_add(1));
-        if let Some(overrun) = joined {
-            self.setting.lock().overrun = overrun;
         }
-        joined.is_some()
-    }
-
-    fn spec(&self, setting: &Setting) -> ItimerSpec {
-        let rest = match setting.deadline {
-            0 => 0,
-            deadline => deadline.saturating_sub(self.clock.now()).max(1),
-        };
-        ItimerSpec { interval: Timespec::from_nanos(setting.interval), value: Timespec::from_nanos(rest) }
+        setting.spec()
     }
 }
 
 impl Expire for Timer {
-    fn expired(&self) -> Option<u64> {
-        let process = self.process.upgrade()?;
-        let (due, setting) = {
-            let mut setting = self.setting.lock();
-            (self.update(&mut setting), *setting)
+    fn expired(self: Arc<Self>) {
+        let generation = {
+            let mut state = self.state.lock();
+            let State { setting, signalled, generation, .. } = &mut *state;
+            if *signalled || setting.deadline == 0 {
+                return;
+            }
+            if setting.clock.now() < setting.deadline {
+                return match setting.clock {
+                    Clock::Cpu(_) => cpu_clock::look_again(&self, setting),
+                    // The wall clock has been set back since.
+                    _ => schedule(&self, setting),
+                };
+            }
+            *signalled = true;
+            *generation
         };
-        if due && let Some((signal, thread)) = self.notify {
-            let fields = SigFields::Timer { id: self.id, overrun: setting.overrun, value: self.value };
-            let info = SigInfo { signal, errno: 0, code: SI_TIMER, fields };
-            // A queue of signals that is full loses the expiration, as on Linux.
-            let _ = match thread.map(|tid| process.thread(tid)) {
-                None if self.joined(&process.pending, setting.overrun) => Ok(()),
-                None => send_to_process(&process, info),
-                Some(Some(task)) if self.joined(&task.pending, setting.overrun) => Ok(()),
-                Some(Some(task)) => send_to_task(&task, info),
-                Some(None) => Ok(()),
-            };
+        self.signal(generation);
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl CpuTimer for Timer {
+    fn resume(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        if !state.signalled {
+            cpu_clock::look_later(&self, &mut state.setting);
         }
-        (setting.deadline != 0).then(|| self.clock.to_monotonic(setting.deadline))
     }
 }
 
 /// timer_create(2).
 pub(crate) fn timer_create(
     task: &Task,
-    clock: i32,
+    number: i32,
     event: UserPtr<SigEvent>,
     id: UserPtr<i32>,
 ) -> Result<(), Errno> {
-    let clock = Clock::new(task, clock)?;
-    if !clock.has_timers() && clock.is_wall() {
+    let event = event.non_null().map(|event| event.read(task.mm())).transpose()?;
+    let clock = Clock::new(task, number)?;
+    if !clock.has_timers() {
         return err!(EOPNOTSUPP);
     }
-    let event = event.non_null().map(|event| event.read(task.mm())).transpose()?;
-    let notify = match event {
-        None => Some((Signal::SIGALRM, None)),
-        Some(event) => match event.notify as u32 {
-            raw::SIGEV_NONE => None,
-            raw::SIGEV_SIGNAL | raw::SIGEV_THREAD => Some((Signal::new(event.signal)?, None)),
-            raw::SIGEV_THREAD_ID => {
-                task.process().thread(event.tid).ok_or(Errno::EINVAL.here())?;
-                Some((Signal::new(event.signal)?, Some(event.tid)))
-            }
-            _ => return err!(EINVAL),
-        },
-    };
     let process = task.process();
-    let number = {
+    if process.timers.posix.count() as u64 >= process.limit(Resource::SIGPENDING).soft {
+        return err!(EAGAIN);
+    }
+    let notify = notify(task, event.as_ref())?;
+    let wakes = [raw::CLOCK_REALTIME_ALARM as i32, raw::CLOCK_BOOTTIME_ALARM as i32].contains(&number);
+    if wakes && !task.has_capability(Capability::WAKE_ALARM) {
+        return err!(EPERM);
+    }
+    let entry = Entry::new()?;
+    let id_of = {
         let mut timers = process.timers.posix.timers.lock();
+        while timers.1.contains_key(&timers.0) {
+            timers.0 = timers.0.wrapping_add(1) & i32::MAX;
+        }
         let number = timers.0;
         timers.0 = number.wrapping_add(1) & i32::MAX;
-        let value = event.map_or(number as u64, |event| event.value);
-        let setting = SpinLock::new(Setting::default());
-        let timer = Timer { id: number, clock, process: Arc::downgrade(process), notify, value, setting };
+        // Without an event the value is the timer's number.
+        let default = Notify { signal: Signal::SIGALRM, thread: None, value: number as u64 };
+        let state =
+            State { setting: Setting::never(clock.clone()), signalled: false, generation: 0, overrun: 0 };
+        let timer = Timer {
+            id: number,
+            clock,
+            process: Arc::downgrade(process),
+            notify: if event.is_some() { notify } else { Some(default) },
+            state: SpinLock::new(state),
+            entry,
+        };
         timers.1.insert(number, Arc::new(timer));
         number
     };
-    let copied = id.write(task.mm(), &number);
+    let copied = id.write(task.mm(), &id_of);
     if copied.is_err() {
-        let removed = process.timers.posix.timers.lock().1.remove(&number);
+        let removed = process.timers.posix.timers.lock().1.remove(&id_of);
         drop(removed);
     }
     copied
 }
 
+/// Whom to tell, as `event` says.
+fn notify(task: &Task, event: Option<&SigEvent>) -> Result<Option<Notify>, Errno> {
+    let Some(event) = event else { return Ok(None) };
+    let signal = || Signal::new(event.signal).map_err(|_| Errno::EINVAL.here());
+    let notify = |thread| Ok(Some(Notify { signal: signal()?, thread, value: event.value }));
+    match event.notify as u32 {
+        raw::SIGEV_NONE => Ok(None),
+        raw::SIGEV_SIGNAL | raw::SIGEV_THREAD => notify(None),
+        raw::SIGEV_THREAD_ID => {
+            task.process().thread(event.tid).ok_or(Errno::EINVAL.here())?;
+            notify(Some(event.tid))
+        }
+        _ => err!(EINVAL),
+    }
+}
+
 fn get(task: &Task, id: i32) -> Result<Arc<Timer>, Errno> {
-    task.process().timers.posix.timers.lock().1.get(&id).cloned().ok_or(Errno::EINVAL.here())
+    task.process().timers.posix.get(id).ok_or(Errno::EINVAL.here())
 }
 
 /// timer_settime(2).
@@ -200,37 +296,45 @@ pub(crate) fn timer_settime(
     let interval = read_timespec(task, new.cast())?;
     let value = read_timespec(task, new.cast::<Timespec>().add(1))?;
     let timer = get(task, id)?;
-    let deadline = match (value, flags & raw::TIMER_ABSTIME != 0) {
-        (0, _) => 0,
-        (value, true) => value,
-        (value, false) => timer.clock.now().saturating_add(value),
-    };
+    let absolute = flags & raw::TIMER_ABSTIME != 0;
+    // A timer that is switched off has no interval either.
+    let interval = if value == 0 { 0 } else { interval };
+    let setting = Setting::new(&timer.clock, value, absolute, interval);
     let before = {
-        let mut setting = timer.setting.lock();
-        let before = timer.spec(&setting);
-        *setting = Setting { deadline, interval, overrun: 0 };
+        let mut state = timer.state.lock();
+        let before = timer.spec(&state);
+        state.setting = setting;
+        state.signalled = false;
+        state.generation = state.generation.wrapping_add(1);
+        state.overrun = 0;
+        // Nobody is told by one that only counts.
+        if timer.notify.is_some() {
+            schedule(&timer, &mut state.setting);
+        }
         before
     };
-    if deadline != 0 {
-        queue::arm(timer.clock.to_monotonic(deadline), &timer)?;
-    }
     old.write_if_non_null(task.mm(), &before)
 }
 
 /// timer_gettime(2).
 pub(crate) fn timer_gettime(task: &Task, id: i32, current: UserPtr<ItimerSpec>) -> Result<(), Errno> {
     let timer = get(task, id)?;
-    let spec = timer.spec(&timer.setting.lock());
+    let spec = timer.spec(&timer.state.lock());
     current.write(task.mm(), &spec)
 }
 
 /// timer_getoverrun(2).
 pub(crate) fn timer_getoverrun(task: &Task, id: i32) -> Result<i32, Errno> {
-    Ok(get(task, id)?.setting.lock().overrun)
+    Ok(get(task, id)?.state.lock().overrun)
 }
 
 /// timer_delete(2).
 pub(crate) fn timer_delete(task: &Task, id: i32) -> Result<(), Errno> {
     let removed = task.process().timers.posix.timers.lock().1.remove(&id);
-    removed.map(drop).ok_or(Errno::EINVAL.here())
+    let timer = removed.ok_or(Errno::EINVAL.here())?;
+    // What is on the way does not count any more.
+    let mut state = timer.state.lock();
+    state.signalled = false;
+    state.setting.deadline = 0;
+    Ok(())
 }

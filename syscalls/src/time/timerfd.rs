@@ -1,9 +1,12 @@
 //! Timers as descriptors: timerfd_create(2) and its relatives.
 
 use super::clock::Clock;
-use super::queue::{self, Expire};
+use super::clock_sets;
+use super::queue::{Entry, Expire};
+use super::timer::{Setting, schedule_wall};
 use super::{ItimerSpec, read_timespec};
 use crate::args::{Fd, UserPtr};
+use crate::credentials::Capability;
 use crate::file::{File, FileDescription, anon, file_limit};
 use crate::task::Task;
 use crate::wait::{Events, Waiters};
@@ -16,65 +19,75 @@ use husk_fs::{Metadata, OpenFlags, Sink};
 use husk_machine::sync::SpinLock;
 use linux_raw_sys::general as raw;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Setting {
-    /// In nanoseconds of the clock; 0 is not armed.
-    deadline: u64,
-    interval: u64,
+#[derive(Debug)]
+struct State {
+    setting: Setting,
     /// Expirations not read yet.
     ticks: u64,
     /// The flags of timerfd_settime(2).
     flags: u32,
+    /// For TFD_TIMER_CANCEL_ON_SET: how often the wall clock had been set when the timer was.
+    clock_sets: Option<u64>,
 }
 
 /// A timer read through a descriptor.
 struct TimerFd {
     clock: Clock,
     clock_id: i32,
-    setting: SpinLock<Setting>,
+    state: SpinLock<State>,
     waiters: Waiters,
+    entry: Entry,
 }
 
-impl TimerFd {
+impl State {
     /// Counts what has expired by now.
-    fn update(&self, setting: &mut Setting) {
-        let now = self.clock.now();
-        if setting.deadline == 0 || now < setting.deadline {
-            return;
-        }
-        match setting.interval {
-            0 => {
-                setting.ticks += 1;
-                setting.deadline = 0;
-            }
-            interval => {
-                let expired = (now - setting.deadline) / interval + 1;
-                setting.ticks += expired;
-                setting.deadline += expired * interval;
-            }
-        }
+    fn update(&mut self) {
+        self.ticks += self.setting.advance();
     }
 
-    fn spec(&self, setting: &Setting) -> ItimerSpec {
-        let rest = match setting.deadline {
-            0 => 0,
-            deadline => deadline.saturating_sub(self.clock.now()).max(1),
-        };
-        ItimerSpec { interval: Timespec::from_nanos(setting.interval), value: Timespec::from_nanos(rest) }
+    /// Whether the wall clock has been set, and the timer wants to be told of that.
+    fn is_cancelled(&self) -> bool {
+        self.clock_sets.is_some_and(|sets| sets != clock_sets::count())
+    }
+
+    /// As [`is_cancelled`](Self::is_cancelled); it is told once for each time.
+    fn take_cancelled(&mut self) -> bool {
+        let cancelled = self.is_cancelled();
+        if cancelled {
+            self.clock_sets = Some(clock_sets::count());
+        }
+        cancelled
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ticks > 0 || self.is_cancelled()
     }
 }
 
 impl Expire for TimerFd {
-    fn expired(&self) -> Option<u64> {
-        let mut setting = self.setting.lock();
-        let before = setting.ticks;
-        self.update(&mut setting);
-        let (ready, deadline) = (setting.ticks > before, setting.deadline);
-        drop(setting);
+    fn expired(self: Arc<Self>) {
+        let ready = {
+            let mut state = self.state.lock();
+            let before = state.ticks;
+            state.update();
+            schedule_wall(&self, &mut state.setting);
+            state.ticks > before
+        };
         if ready {
             self.waiters.wake(Events::READABLE);
         }
-        (deadline != 0).then(|| self.clock.to_monotonic(deadline))
+    }
+
+    fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl clock_sets::Told for TimerFd {
+    fn clock_was_set(&self) {
+        if self.state.lock().is_cancelled() {
+            self.waiters.wake(Events::READABLE);
+        }
     }
 }
 
@@ -96,9 +109,13 @@ impl File for TimerFd {
             return err!(EINVAL);
         }
         let ticks = {
-            let mut setting = self.setting.lock();
-            self.update(&mut setting);
-            core::mem::take(&mut setting.ticks)
+            let mut state = self.state.lock();
+            state.update();
+            let ticks = core::mem::take(&mut state.ticks);
+            if state.take_cancelled() {
+                return err!(ECANCELED);
+            }
+            ticks
         };
         if ticks == 0 {
             return err!(EAGAIN);
@@ -107,9 +124,9 @@ impl File for TimerFd {
     }
 
     fn poll(&self) -> Events {
-        let mut setting = self.setting.lock();
-        self.update(&mut setting);
-        if setting.ticks > 0 { Events::IN } else { Events::empty() }
+        let mut state = self.state.lock();
+        state.update();
+        if state.is_ready() { Events::IN } else { Events::empty() }
     }
 
     fn waiters(&self) -> Option<&Waiters> {
@@ -117,14 +134,16 @@ impl File for TimerFd {
     }
 
     fn fd_info(&self) -> Vec<u8> {
-        let setting = *self.setting.lock();
-        let spec = self.spec(&setting);
+        let (spec, ticks, flags) = {
+            let state = self.state.lock();
+            (state.setting.spec(), state.ticks, state.flags)
+        };
         let pair = |time: Timespec| format!("({}, {})", time.tv_sec, time.tv_nsec);
         format!(
             "clockid: {}\nticks: {}\nsettime flags: 0{:o}\nit_value: {}\nit_interval: {}\n",
             self.clock_id,
-            setting.ticks,
-            setting.flags,
+            ticks,
+            flags,
             pair(spec.value),
             pair(spec.interval)
         )
@@ -147,11 +166,19 @@ pub(crate) fn timerfd_create(task: &Task, clock: i32, flags: u32) -> Result<Fd, 
     if !known.contains(&(clock as u32)) {
         return err!(EINVAL);
     }
+    let wakes = [raw::CLOCK_REALTIME_ALARM, raw::CLOCK_BOOTTIME_ALARM].contains(&(clock as u32));
+    if wakes && !task.has_capability(Capability::WAKE_ALARM) {
+        return err!(EPERM);
+    }
+    let clock_id = clock;
+    let clock = Clock::new(task, clock)?;
+    let state = State { setting: Setting::never(clock.clone()), ticks: 0, flags: 0, clock_sets: None };
     let timer = TimerFd {
-        clock: Clock::new(task, clock)?,
-        clock_id: clock,
-        setting: SpinLock::new(Setting::default()),
+        clock,
+        clock_id,
+        state: SpinLock::new(state),
         waiters: Waiters::new(),
+        entry: Entry::new()?,
     };
     let status = OpenFlags::RDWR | (OpenFlags::from_bits_retain(flags) & OpenFlags::NONBLOCK);
     let description = FileDescription::new(Arc::new(timer), status);
@@ -177,20 +204,27 @@ pub(crate) fn timerfd_settime(
         return err!(EINVAL);
     }
     let timer = get(task, fd)?;
-    let deadline = match (value, flags & raw::TFD_TIMER_ABSTIME != 0) {
-        (0, _) => 0,
-        (value, true) => value,
-        (value, false) => timer.clock.now().saturating_add(value),
+    let absolute = flags & raw::TFD_TIMER_ABSTIME != 0;
+    let cancels = absolute
+        && flags & raw::TFD_TIMER_CANCEL_ON_SET != 0
+        && matches!(timer.clock, Clock::Realtime { .. });
+    let setting = Setting::new(&timer.clock, value, absolute, interval);
+    let (before, cancelled) = {
+        let mut state = timer.state.lock();
+        state.update();
+        let before = state.setting.spec();
+        // The timer is set all the same.
+        let cancelled = cancels && value != 0 && state.take_cancelled();
+        let clock_sets = cancels.then(|| state.clock_sets.unwrap_or_else(clock_sets::count));
+        *state = State { setting, ticks: 0, flags, clock_sets };
+        schedule_wall(&timer, &mut state.setting);
+        (before, cancelled)
     };
-    let before = {
-        let mut setting = timer.setting.lock();
-        timer.update(&mut setting);
-        let before = timer.spec(&setting);
-        *setting = Setting { deadline, interval, ticks: 0, flags };
-        before
-    };
-    if deadline != 0 {
-        queue::arm(timer.clock.to_monotonic(deadline), &timer)?;
+    if cancels {
+        clock_sets::tell(&timer);
+    }
+    if cancelled {
+        return err!(ECANCELED);
     }
     old.write_if_non_null(task.mm(), &before)
 }
@@ -199,9 +233,9 @@ pub(crate) fn timerfd_settime(
 pub(crate) fn timerfd_gettime(task: &Task, fd: Fd, current: UserPtr<ItimerSpec>) -> Result<(), Errno> {
     let timer = get(task, fd)?;
     let spec = {
-        let mut setting = timer.setting.lock();
-        timer.update(&mut setting);
-        timer.spec(&setting)
+        let mut state = timer.state.lock();
+        state.update();
+        state.setting.spec()
     };
     current.write(task.mm(), &spec)
 }
