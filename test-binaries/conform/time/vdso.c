@@ -1,5 +1,6 @@
 /* The vDSO (vdso(7)): an ELF object with the symbols that C libraries look for, whose functions agree with the system calls. */
 #include "../tst.h"
+#include <sys/file.h>
 #include <elf.h>
 #include <sys/auxv.h>
 #include <sys/time.h>
@@ -122,6 +123,15 @@ static void between(int (*get)(clockid_t, struct timespec *), clockid_t clock, c
 		wrong += now < before || now > after;
 	}
 	CHECK(!failed && !wrong, "%s agrees with the system call", name);
+}
+
+/* The clock is everybody's: only one program changes it at a time. */
+static void lock_clock(int how)
+{
+	int fd = open("/tmp/conform-clock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd < 0 || flock(fd, how))
+		tst_brk("cannot lock /tmp/conform-clock: %s", tst_errno(errno));
 }
 
 static void functions(void)
@@ -253,6 +263,7 @@ int main(void)
 	if (!base)
 		tst_brk("no AT_SYSINFO_EHDR");
 	parse();
+	lock_clock(LOCK_SH);
 	functions();
 	mapping();
 	fflush(stdout);
