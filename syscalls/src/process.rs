@@ -45,6 +45,8 @@ pub(crate) struct Process {
     /// Page faults served from memory, and from disk.
     pub(crate) faults: FaultCounts,
     cpu_times: ProcessTimes,
+    /// Context switches of threads that have ended: voluntary and involuntary ones.
+    ended_switches: [AtomicU64; 2],
     /// Timers of setitimer(2) and alarm(2).
     pub(crate) timers: crate::time::ProcessTimers,
     /// Commands of membarrier(2) it has registered for.
@@ -125,6 +127,7 @@ impl Process {
             child_subreaper: AtomicBool::new(false),
             faults: FaultCounts::default(),
             cpu_times: ProcessTimes::default(),
+            ended_switches: [const { AtomicU64::new(0) }; 2],
             timers: crate::time::ProcessTimers::default(),
             membarrier: AtomicU32::new(0),
             thp_disabled: AtomicBool::new(false),
@@ -200,6 +203,9 @@ impl Process {
         let mut threads = self.threads.lock();
         threads.retain(|(tid, _)| *tid != task.tid());
         self.cpu_times.add_ended(ran);
+        for (ended, own) in self.ended_switches.iter().zip(task.switches()) {
+            ended.fetch_add(own, Ordering::Relaxed);
+        }
         threads.is_empty()
     }
 
@@ -243,6 +249,17 @@ impl Process {
         let raised = Limit { soft: limit.soft.saturating_add(1), ..limit };
         limits.set(Resource::CPU, raised);
         raised
+    }
+
+    /// Voluntary and involuntary context switches of all its threads so far.
+    pub(crate) fn switches(&self) -> [u64; 2] {
+        let mut sum = self.ended_switches.each_ref().map(|count| count.load(Ordering::Relaxed));
+        for task in self.threads() {
+            let own = task.switches();
+            sum[0] += own[0];
+            sum[1] += own[1];
+        }
+        sum
     }
 
     /// How the process will end, once that is decided (exit_group(2), a fatal signal).

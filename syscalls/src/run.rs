@@ -14,8 +14,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use husk_abi::control::ExitStatus;
 use husk_machine::frame::OutOfMemory;
+use husk_machine::thread;
 use husk_machine::user::{Trap, UserContext};
-use husk_machine::{cpu, thread};
 
 /// Exception numbers (Intel SDM volume 3, 6.3.1).
 mod vector {
@@ -49,7 +49,8 @@ pub(crate) fn start_thread(
     tid_at: Option<UserPtr<i32>>,
 ) -> Result<(), OutOfMemory> {
     let name = alloc::format!("task {}", task.tid());
-    thread::spawn(&name, move || {
+    let attributes = task.sched.lock().for_thread();
+    thread::spawn_with(&name, attributes, move || {
         task.bind(thread::current());
         if let Some(pointer) = tid_at {
             // Linux does not report a bad address either.
@@ -64,7 +65,7 @@ pub(crate) fn start_thread(
 fn user_loop(task: &Task, mut context: UserContext) {
     let mut trap_state = TrapState::default();
     let mut interrupted = None;
-    let mut last_cpu = cpu::current();
+    let mut switches = thread::own_switches();
     loop {
         if task.mm().take_exhausted() {
             crash::out_of_memory(task);
@@ -74,7 +75,8 @@ fn user_loop(task: &Task, mut context: UserContext) {
         if look && !deliver::deliver(task, &mut context, &trap_state, interrupted.take()) {
             break;
         }
-        if core::mem::replace(&mut last_cpu, cpu::current()) != cpu::current() {
+        let now = thread::own_switches();
+        if core::mem::replace(&mut switches, now) != now {
             check_rseq(task, &mut context);
         }
         cpu_clock::resume(task);
@@ -88,10 +90,6 @@ fn user_loop(task: &Task, mut context: UserContext) {
             }
             Trap::PageFault { addr, access, present } => {
                 page_fault(task, &mut trap_state, addr, access, present);
-                // Others may have run meanwhile.
-                if task.process().thread_count() > 1 {
-                    check_rseq(task, &mut context);
-                }
             }
             Trap::Exception { vector, error_code } => {
                 trap_state.number = vector.into();
@@ -100,9 +98,7 @@ fn user_loop(task: &Task, mut context: UserContext) {
             }
             Trap::Interrupt => {
                 if thread::should_yield() {
-                    task.switches[1].fetch_add(1, Ordering::Relaxed);
-                    thread::yield_now();
-                    check_rseq(task, &mut context);
+                    thread::reschedule();
                 }
             }
         }
@@ -110,7 +106,7 @@ fn user_loop(task: &Task, mut context: UserContext) {
     exit::finish(task);
 }
 
-/// Another thread may have run on the CPU, or this one runs on another CPU now.
+/// Others have run on the CPU meanwhile, or this thread runs on another one now.
 fn check_rseq(task: &Task, context: &mut UserContext) {
     if rseq::interrupted(task, context).is_err() {
         force(task, SigInfo::kernel(Signal::SIGSEGV));

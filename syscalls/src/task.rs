@@ -57,8 +57,6 @@ pub(crate) struct Task {
     pub(crate) memory_policy: AtomicU32,
     /// Set by exit(2).
     pub(crate) exit_status: SpinLock<Option<husk_abi::control::ExitStatus>>,
-    /// Voluntary and involuntary context switches.
-    pub(crate) switches: [AtomicU64; 2],
 }
 
 /// The first thread's id is that of its process.
@@ -134,7 +132,6 @@ impl Task {
             sched: SpinLock::new(crate::calls::sched::Attributes::default()),
             memory_policy: AtomicU32::new(0),
             exit_status: SpinLock::new(None),
-            switches: [AtomicU64::new(0), AtomicU64::new(0)],
         }
     }
 
@@ -241,11 +238,26 @@ impl Task {
         self.thread.get().map_or(0, Thread::cpu_time_ns)
     }
 
-    /// Makes a sleeping task look again at what it waits for and at its signals.
+    /// Voluntary and involuntary context switches so far.
+    pub(crate) fn switches(&self) -> [u64; 2] {
+        self.thread.get().map_or([0, 0], Thread::switches)
+    }
+
+    /// The CPU that it runs on or ran on last.
+    pub(crate) fn cpu(&self) -> usize {
+        self.thread.get().map_or(0, Thread::cpu)
+    }
+
+    /// The kernel thread that runs it, once it has started.
+    pub(crate) fn thread(&self) -> Option<&Thread> {
+        self.thread.get()
+    }
+
+    /// Makes the task look again at what it waits for and at its signals, at once.
     pub(crate) fn wake(&self) {
         self.attention.store(true, Ordering::Release);
         if let Some(thread) = self.thread.get() {
-            thread.unpark();
+            thread.interrupt();
         }
     }
 

@@ -44,6 +44,8 @@ use hosted as arch;
 #[cfg(any(target_os = "none", test))]
 mod acpi;
 #[cfg(any(target_os = "none", test))]
+mod mp_table;
+#[cfg(any(target_os = "none", test))]
 mod ranges;
 #[cfg(any(target_os = "none", test))]
 mod rtc;

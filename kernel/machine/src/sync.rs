@@ -15,6 +15,12 @@ mod wait_queue;
 
 pub use mutex::{Mutex, MutexGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use spin::{LazyLock as Lazy, Once};
 pub use spin_lock::{SpinLock, SpinLockGuard};
 pub use wait_queue::WaitQueue;
+
+use spin_lock::Relax;
+
+/// A value that is set once; who comes while it is being made spins.
+pub type Once<T> = spin::once::Once<T, Relax>;
+/// A value that is made when it is first used.
+pub type Lazy<T, F = fn() -> T> = spin::lazylock::LazyLock<T, F, Relax>;

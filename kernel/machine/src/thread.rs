@@ -1,30 +1,65 @@
 //! Kernel threads: each has its own stack, gives up its CPU only by parking, yielding or ending, and is woken by a token.
 //!
 //! [`park`] and [`Thread::unpark`] work as in `std`: an unpark that comes first makes the next park return at once, and
-//! tokens do not add up. A park may return without reason; callers look at their condition again.
+//! tokens do not add up. A wake-up may have been meant for an earlier sleep: callers look at their condition again.
 
+mod cpu_set;
 #[cfg(any(target_os = "none", test))]
 pub(crate) mod deadlines;
 #[cfg(any(target_os = "none", test))]
 pub(crate) mod ready;
+mod scheduling;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
 
 use crate::arch::thread as backend;
 use crate::frame::OutOfMemory;
+#[cfg(target_os = "none")]
+pub(crate) use cpu_set::bits;
+pub use cpu_set::{CpuSet, MAX_CPUS};
+#[cfg(target_os = "none")]
+pub(crate) use scheduling::NORMAL_WEIGHT;
+pub use scheduling::Scheduling;
 pub(crate) use token::Token;
 
 /// A handle to a thread. The thread lives on without it.
 #[derive(Clone)]
 pub struct Thread(pub(crate) backend::Handle);
 
-/// Starts a thread. Its name is for messages.
+/// Where and how a thread runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes {
+    /// The CPUs that it may run on. If none of them exists it runs anywhere.
+    pub affinity: CpuSet,
+    /// How it competes for them.
+    pub scheduling: Scheduling,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self { affinity: CpuSet::ALL, scheduling: Scheduling::default() }
+    }
+}
+
+/// Starts a thread on any CPU. Its name is for messages.
 ///
 /// # Errors
 /// [`OutOfMemory`] if there is no memory for its stack.
 pub fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> Result<Thread, OutOfMemory> {
-    backend::spawn(name, alloc::boxed::Box::new(f)).map(Thread)
+    spawn_with(name, Attributes::default(), f)
+}
+
+/// As [`spawn`], with attributes from the start.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_with(
+    name: &str,
+    attributes: Attributes,
+    f: impl FnOnce() + Send + 'static,
+) -> Result<Thread, OutOfMemory> {
+    backend::spawn(name, attributes, alloc::boxed::Box::new(f)).map(Thread)
 }
 
 /// The thread that runs this.
@@ -40,7 +75,7 @@ pub fn park() {
     park_token(Token::PUBLIC, None);
 }
 
-/// Sleeps until [`Thread::unpark`] (then it is true) or until the monotonic time `deadline_ns` (then it is false).
+/// Sleeps until [`Thread::unpark`] (then it is true) or at least until the monotonic time `deadline_ns` (then it is false).
 ///
 /// # Panics
 /// In debug builds, if a spin lock is held.
@@ -54,16 +89,27 @@ pub(crate) fn park_token(token: Token, deadline_ns: Option<u64>) -> bool {
     backend::park(token, deadline_ns)
 }
 
-/// Lets other threads of this CPU run, if there are any.
+/// Lets other threads of this CPU run, if there are any, whether it is their turn or not.
 pub fn yield_now() {
     crate::sync::level::assert_none_held("yielding");
     backend::yield_now();
 }
 
-/// Whether this thread has used up its slice of time while others wait for the CPU. The loop that runs a user program calls
-/// [`yield_now`] then.
+/// Whether others should have the CPU now, or this thread should be on another one. The loop that runs a user program calls
+/// [`reschedule`] then.
 pub fn should_yield() -> bool {
     backend::should_yield()
+}
+
+/// Gives the CPU to the thread whose turn it is; comes back when it is this one's, perhaps on another CPU.
+pub fn reschedule() {
+    crate::sync::level::assert_none_held("pre-emption");
+    backend::reschedule();
+}
+
+/// How often this thread was switched away from. As long as it does not change, nothing else has run on its CPU.
+pub fn own_switches() -> u64 {
+    backend::own_switches()
 }
 
 /// Starts the scheduler on the boot CPU with `main` as the first thread. Called once, when [`crate::init`] is done.
@@ -75,6 +121,32 @@ impl Thread {
     /// Wakes the thread if it is parked, or makes its next [`park`] return at once. Fine in an interrupt handler.
     pub fn unpark(&self) {
         self.unpark_token(Token::PUBLIC);
+    }
+
+    /// As [`unpark`](Self::unpark); and if the thread runs a user program on another CPU, that is interrupted.
+    pub fn interrupt(&self) {
+        backend::interrupt(&self.0);
+    }
+
+    /// Says on which CPUs the thread may run from now on. If it runs on another, it leaves that at once; a thread that calls
+    /// this for itself has done so when it returns. If none of them exists it runs anywhere.
+    pub fn set_affinity(&self, cpus: CpuSet) {
+        backend::set_affinity(&self.0, cpus);
+    }
+
+    /// Changes how the thread competes for CPUs.
+    pub fn set_scheduling(&self, scheduling: Scheduling) {
+        backend::set_scheduling(&self.0, scheduling);
+    }
+
+    /// The CPU that it runs on, or ran on last.
+    pub fn cpu(&self) -> usize {
+        backend::cpu_of(&self.0)
+    }
+
+    /// How often it was switched away from: because it slept or ended, and because others had their turn.
+    pub fn switches(&self) -> [u64; 2] {
+        backend::switches(&self.0)
     }
 
     pub(crate) fn unpark_token(&self, token: Token) {

@@ -1,15 +1,15 @@
-//! Scheduling: policies, priorities, affinity (sched(7)). There is one kind of scheduling here; what a program sets is kept and
-//! reported.
+//! Scheduling: policies, priorities, affinity (sched(7)). What a program sets is kept here, and done by the machine's scheduler.
 
 use crate::args::{UserPtr, UserSlice};
 use crate::credentials::Capability;
 use crate::limits::Resource;
+use crate::mm::PAGE;
 use crate::pid;
 use crate::task::Task;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 use husk_abi::{Errno, Timespec, err};
+use husk_machine::thread::{CpuSet, Scheduling};
 use husk_machine::{cpu, thread};
 use linux_raw_sys::general as sys;
 
@@ -42,10 +42,58 @@ impl Attributes {
         if !self.reset_on_fork {
             return *self;
         }
-        let realtime = matches!(self.policy, sys::SCHED_FIFO | sys::SCHED_RR);
-        let policy = if realtime { sys::SCHED_NORMAL } else { self.policy };
-        let nice = if realtime { 0 } else { self.nice.max(0) };
+        let policy = if self.is_realtime() { sys::SCHED_NORMAL } else { self.policy };
+        let nice = if self.is_realtime() { 0 } else { self.nice.max(0) };
         Self { policy, priority: 0, nice, reset_on_fork: false, ..*self }
+    }
+}
+
+impl Attributes {
+    /// The same for the scheduler.
+    pub(crate) fn for_thread(&self) -> thread::Attributes {
+        let priority = self.priority as u8;
+        let scheduling = match self.policy {
+            sys::SCHED_FIFO => Scheduling::Realtime { priority, round_robin: false },
+            sys::SCHED_RR => Scheduling::Realtime { priority, round_robin: true },
+            sys::SCHED_IDLE => Scheduling::Idle,
+            policy => Scheduling::Fair { nice: self.nice as i8, batch: policy == sys::SCHED_BATCH },
+        };
+        thread::Attributes { affinity: CpuSet::from_bits(self.affinity[0]), scheduling }
+    }
+
+    /// The CPUs that the thread may run on, a bit each.
+    pub(crate) fn cpus(&self) -> u64 {
+        self.affinity[0]
+    }
+
+    /// SCHED_OTHER and its relatives.
+    pub(crate) fn policy(&self) -> u32 {
+        self.policy
+    }
+
+    /// 1 to 99 for real-time policies, else 0.
+    pub(crate) fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    fn is_realtime(&self) -> bool {
+        matches!(self.policy, sys::SCHED_FIFO | sys::SCHED_RR)
+    }
+}
+
+impl Task {
+    /// Sets what the scheduler does with the thread.
+    fn set_sched(&self, change: impl FnOnce(&mut Attributes)) {
+        let attributes = {
+            let mut attributes = self.sched.lock();
+            change(&mut attributes);
+            attributes.for_thread()
+        };
+        // One that has not started yet takes them from the task.
+        if let Some(thread) = self.thread() {
+            thread.set_scheduling(attributes.scheduling);
+            thread.set_affinity(attributes.affinity);
+        }
     }
 }
 
@@ -73,8 +121,7 @@ fn find(tid: i32) -> Option<Arc<Task>> {
 }
 
 /// sched_yield(2).
-pub(crate) fn sched_yield(task: &Task) -> Result<(), Errno> {
-    task.switches[0].fetch_add(1, Ordering::Relaxed);
+pub(crate) fn sched_yield(_task: &Task) -> Result<(), Errno> {
     thread::yield_now();
     Ok(())
 }
@@ -109,7 +156,7 @@ pub(crate) fn sched_setaffinity(task: &Task, pid: i32, len: u32, mask: UserPtr<u
     if wanted.iter().all(|&word| word == 0) {
         return err!(EINVAL);
     }
-    with_task(task, pid, |task| task.sched.lock().affinity = wanted)
+    with_task(task, pid, |task| task.set_sched(|attributes| attributes.affinity = wanted))
 }
 
 /// sched_getscheduler(2).
@@ -168,13 +215,25 @@ fn set(task: &Task, pid: i32, policy: Option<(u32, bool)>, priority: i32) -> Res
     if policy == sys::SCHED_DEADLINE || !range_contains(range_of(policy)?, priority) {
         return err!(EINVAL);
     }
-    let realtime = matches!(policy, sys::SCHED_FIFO | sys::SCHED_RR);
+    change(task, pid, &current, Attributes { policy, priority, reset_on_fork, ..current })
+}
+
+/// Gives a thread new attributes, if the caller may.
+fn change(task: &Task, pid: i32, current: &Attributes, wanted: Attributes) -> Result<(), Errno> {
     let allowed = task.process().limit(Resource::RTPRIO).soft;
-    if realtime && priority as u64 > allowed && !task.has_capability(Capability::SYS_NICE) {
+    let too_high = wanted.is_realtime() && wanted.priority as u64 > allowed;
+    let too_nice = !wanted.is_realtime() && wanted.nice < current.nice && wanted.nice < nice_floor(task);
+    if (too_high || too_nice) && !task.has_capability(Capability::SYS_NICE) {
         return err!(EPERM);
     }
-    let wanted = Attributes { policy, priority, reset_on_fork, ..current };
-    with_task(task, pid, |task| *task.sched.lock() = wanted)
+    with_task(task, pid, |task| {
+        task.set_sched(|attributes| *attributes = Attributes { affinity: attributes.affinity, ..wanted });
+    })
+}
+
+/// The lowest nice value that RLIMIT_NICE allows.
+fn nice_floor(task: &Task) -> i32 {
+    20 - task.process().limit(Resource::NICE).soft.min(40) as i32
 }
 
 fn range_contains((low, high): (i32, i32), priority: i32) -> bool {
@@ -217,15 +276,15 @@ pub(crate) fn setpriority(task: &Task, which: i32, who: i32, nice: i32) -> Resul
     if tasks.is_empty() {
         return err!(ESRCH);
     }
-    let floor = 20 - task.process().limit(Resource::NICE).soft.min(40) as i32;
+    let floor = nice_floor(task);
     let privileged = task.has_capability(Capability::SYS_NICE);
     let mut result = Ok(());
     for other in tasks {
-        let mut attributes = other.sched.lock();
-        if nice < attributes.nice && nice < floor && !privileged {
+        let before = other.sched.lock().nice;
+        if nice < before && nice < floor && !privileged {
             result = err!(EACCES);
         } else {
-            attributes.nice = nice;
+            other.set_sched(|attributes| attributes.nice = nice);
         }
     }
     result
@@ -267,6 +326,75 @@ pub(crate) fn getcpu(task: &Task, cpu: UserPtr<u32>, node: UserPtr<u32>, _unused
 
 /// `struct sched_attr` in its first version.
 const ATTR_SIZE_VER0: u32 = 48;
+/// With util_min and util_max.
+const ATTR_SIZE_VER1: u32 = 56;
+
+const FLAG_RESET_ON_FORK: u64 = 1;
+const FLAG_KEEP_POLICY: u64 = 8;
+const FLAG_KEEP_PARAMS: u64 = 0x10;
+const FLAGS_UTIL_CLAMP: u64 = 0x60;
+const FLAGS_KNOWN: u64 = 0x7f;
+
+/// sched_setattr(2). SCHED_DEADLINE is refused like an unknown policy.
+pub(crate) fn sched_setattr(task: &Task, pid: i32, attr: UserPtr<u8>, flags: u32) -> Result<(), Errno> {
+    if attr.is_null() || pid < 0 || flags != 0 {
+        return err!(EINVAL);
+    }
+    let bytes = read_attr(task, attr)?;
+    let word = |at: usize| bytes[at..].first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+    let (policy, nice, priority) = (word(4), word(16) as i32, word(20) as i32);
+    let flags = u64::from(word(8)) | u64::from(word(12)) << 32;
+    if (policy as i32) < 0 {
+        return err!(EINVAL);
+    }
+    let current = with_task(task, pid, |task| *task.sched.lock())?;
+    let mut wanted = current;
+    if flags & FLAG_KEEP_POLICY == 0 {
+        wanted.policy = policy;
+    }
+    if flags & FLAG_KEEP_PARAMS == 0 {
+        wanted.priority = priority;
+    }
+    if flags & !FLAGS_KNOWN != 0
+        || wanted.policy == sys::SCHED_DEADLINE
+        || !range_contains(range_of(wanted.policy)?, wanted.priority)
+    {
+        return err!(EINVAL);
+    }
+    if flags & FLAGS_UTIL_CLAMP != 0 {
+        return err!(EOPNOTSUPP);
+    }
+    wanted.reset_on_fork = flags & FLAG_RESET_ON_FORK != 0;
+    if flags & FLAG_KEEP_PARAMS == 0 && matches!(wanted.policy, sys::SCHED_NORMAL | sys::SCHED_BATCH) {
+        wanted.nice = nice.clamp(-20, 19);
+    }
+    change(task, pid, &current, wanted)
+}
+
+/// Reads the structure in any version; what this kernel does not know must be 0.
+///
+/// # Errors
+/// EFAULT; E2BIG if it is shorter than the first version or has more in it than is known; the size known is then stored in it.
+fn read_attr(task: &Task, attr: UserPtr<u8>) -> Result<[u8; ATTR_SIZE_VER1 as usize], Errno> {
+    let size = match attr.cast::<u32>().read(task.mm())? {
+        0 => ATTR_SIZE_VER0,
+        size => size,
+    };
+    let mut bytes = [0; ATTR_SIZE_VER1 as usize];
+    let mut fits = (ATTR_SIZE_VER0..=PAGE as u32).contains(&size);
+    if fits {
+        let known = size.min(ATTR_SIZE_VER1);
+        task.mm().copy_in(&mut bytes[..known as usize], attr.addr())?;
+        let mut rest = alloc::vec![0; (size - known) as usize];
+        task.mm().copy_in(&mut rest, attr.addr() + u64::from(known))?;
+        fits = rest.iter().all(|byte| *byte == 0);
+    }
+    if fits {
+        return Ok(bytes);
+    }
+    attr.cast::<u32>().write(task.mm(), &ATTR_SIZE_VER1)?;
+    err!(E2BIG)
+}
 
 /// sched_getattr(2).
 pub(crate) fn sched_getattr(task: &Task, pid: i32, buffer: UserSlice, flags: u32) -> Result<(), Errno> {

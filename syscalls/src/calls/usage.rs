@@ -53,24 +53,23 @@ const RUSAGE_CHILDREN: u32 = -1_i32 as u32;
 /// getrusage(2).
 pub(crate) fn getrusage(task: &Task, who: i32, usage: UserPtr<Usage>) -> Result<(), Errno> {
     let process = task.process();
-    let own = |times: CpuTimes| {
+    let own = |times: CpuTimes, [voluntary, involuntary]: [u64; 2]| {
         let faults = &process.faults;
-        let switches = |index: usize| task.switches[index].load(Ordering::Relaxed) as i64;
         Usage {
             user: TimeVal::from_nanos(times.user),
             system: TimeVal::from_nanos(times.system),
             max_resident: (task.mm().sizes().peak_resident * PAGE / 1024) as i64,
             minor_faults: faults.minor.load(Ordering::Relaxed) as i64,
             major_faults: faults.major.load(Ordering::Relaxed) as i64,
-            voluntary_switches: switches(0),
-            involuntary_switches: switches(1),
+            voluntary_switches: voluntary as i64,
+            involuntary_switches: involuntary as i64,
             ..Usage::default()
         }
     };
     // RUSAGE_CHILDREN is -1.
     let shown = match who as u32 {
-        sys::RUSAGE_SELF => own(process.cpu_times()),
-        sys::RUSAGE_THREAD => own(task.cpu_times()),
+        sys::RUSAGE_SELF => own(process.cpu_times(), process.switches()),
+        sys::RUSAGE_THREAD => own(task.cpu_times(), task.switches()),
         RUSAGE_CHILDREN => Usage::default(),
         _ => return err!(EINVAL),
     };

@@ -11,7 +11,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::Ordering;
-use husk_machine::cpu;
 use linux_raw_sys::general::RLIMIT_RSS;
 
 /// Nanoseconds of the unit that CPU times are given in.
@@ -32,12 +31,24 @@ fn state(task: &Task) -> (char, &'static str) {
     if task.is_current_thread() { ('R', "running") } else { ('S', "sleeping") }
 }
 
-/// Which CPUs there are, as a mask of hexadecimal digits and as a list.
-fn cpus() -> (String, String) {
-    let count = cpu::count();
-    let mask = if count >= 64 { u64::MAX } else { (1 << count) - 1 };
-    let list = if count == 1 { String::from("0") } else { format!("0-{}", count - 1) };
-    (format!("{mask:x}"), list)
+/// A mask of CPUs as a list of ranges.
+fn list(cpus: u64) -> String {
+    let mut out = String::new();
+    let mut number = 0;
+    while number < 64 {
+        if cpus & 1 << number == 0 {
+            number += 1;
+            continue;
+        }
+        let run = (cpus >> number).trailing_ones();
+        let comma = if out.is_empty() { "" } else { "," };
+        let _ = match run {
+            1 => write!(out, "{comma}{number}"),
+            _ => write!(out, "{comma}{number}-{}", number + run - 1),
+        };
+        number += run;
+    }
+    out
 }
 
 /// /proc/PID/status.
@@ -115,14 +126,14 @@ pub(super) fn status(process: &Process, task: &Task) -> Vec<u8> {
     line("Seccomp_filters", "0".into());
     line("Speculation_Store_Bypass", "vulnerable".into());
     line("SpeculationIndirectBranch", "always enabled".into());
-    let (mask, list) = cpus();
-    line("Cpus_allowed", mask);
-    line("Cpus_allowed_list", list);
+    let cpus = task.sched.lock().cpus();
+    line("Cpus_allowed", format!("{cpus:x}"));
+    line("Cpus_allowed_list", list(cpus));
     line("Mems_allowed", "1".into());
     line("Mems_allowed_list", "0".into());
-    let switches = |index: usize| format!("{}", task.switches[index].load(Ordering::Relaxed));
-    line("voluntary_ctxt_switches", switches(0));
-    line("nonvoluntary_ctxt_switches", switches(1));
+    let [voluntary, involuntary] = task.switches();
+    line("voluntary_ctxt_switches", format!("{voluntary}"));
+    line("nonvoluntary_ctxt_switches", format!("{involuntary}"));
     out.into_bytes()
 }
 
@@ -141,12 +152,15 @@ pub(super) fn stat(process: &Process, task: &Task, whole: bool) -> Vec<u8> {
     let faults = &process.faults;
     let comm = task.comm();
     let len = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
-    let nice = task.sched.lock().nice;
+    let sched = *task.sched.lock();
+    let nice = sched.nice;
+    // Linux: -1 - priority for real-time threads.
+    let priority = if sched.priority() > 0 { -1 - sched.priority() } else { 20 + nice };
     let mut out = format!("{} (", task.tid()).into_bytes();
     out.extend_from_slice(&comm[..len]);
     out.extend(
         format!(
-            ") {} {} {} {} {tty} {foreground} {FLAGS} {} 0 {} 0 {} {} 0 0 {} {nice} {} 0 {} {} {} {} {} {} {} 0 0 {pending} {} {} {} 0 0 0 17 0 0 0 0 0 0 {} {} {} {} {} {} {} 0\n",
+            ") {} {} {} {} {tty} {foreground} {FLAGS} {} 0 {} 0 {} {} 0 0 {} {nice} {} 0 {} {} {} {} {} {} {} 0 0 {pending} {} {} {} 0 0 0 17 {} {} {} 0 0 0 {} {} {} {} {} {} {} 0\n",
             state(task).0,
             process.parent(),
             process.group(),
@@ -155,7 +169,7 @@ pub(super) fn stat(process: &Process, task: &Task, whole: bool) -> Vec<u8> {
             faults.major.load(Ordering::Relaxed),
             times.user / TICK_NS,
             times.system / TICK_NS,
-            20 + nice,
+            priority,
             process.thread_count(),
             process.start_ns / TICK_NS,
             sizes.total * PAGE,
@@ -167,6 +181,9 @@ pub(super) fn stat(process: &Process, task: &Task, whole: bool) -> Vec<u8> {
             legacy(task.blocked()),
             legacy(ignored),
             legacy(caught),
+            task.cpu(),
+            sched.priority(),
+            sched.policy(),
             layout.data.start,
             layout.data.end,
             heap.map_or(layout.data.end, |vma| vma.start),

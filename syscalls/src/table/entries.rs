@@ -154,10 +154,10 @@ super::syscalls! {
     138 fstatfs Full (crate::file::calls::statfs::fstatfs) [Fd, Ptr] "";
     139 sysfs None () [Int, Hex, Hex] "";
     140 getpriority Full (crate::calls::sched::getpriority) [Int, Int] "";
-    141 setpriority Partial (crate::calls::sched::setpriority) [Int, Int, Int] "kept and reported; scheduling is the same for all";
-    142 sched_setparam Partial (crate::calls::sched::sched_setparam) [Int, Ptr] "kept and reported; scheduling is the same for all";
+    141 setpriority Full (crate::calls::sched::setpriority) [Int, Int, Int] "";
+    142 sched_setparam Full (crate::calls::sched::sched_setparam) [Int, Ptr] "";
     143 sched_getparam Full (crate::calls::sched::sched_getparam) [Int, Ptr] "";
-    144 sched_setscheduler Partial (crate::calls::sched::sched_setscheduler) [Int, Int, Ptr] "kept and reported; scheduling is the same for all";
+    144 sched_setscheduler Full (crate::calls::sched::sched_setscheduler) [Int, Int, Ptr] "";
     145 sched_getscheduler Full (crate::calls::sched::sched_getscheduler) [Int] "";
     146 sched_get_priority_max Full (crate::calls::sched::sched_get_priority_max) [Int] "";
     147 sched_get_priority_min Full (crate::calls::sched::sched_get_priority_min) [Int] "";
@@ -216,7 +216,7 @@ super::syscalls! {
     200 tkill Full (crate::calls::kill::tkill) [Int, Signal] "";
     201 time Full (crate::time::clock_calls::time) [Ptr] "";
     202 futex Partial (crate::calls::futex::futex) [Hex, Choice(FUTEX), Uint, Ptr, Hex, Uint] "no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI (ENOSYS); a lock with priority inheritance that is not on the owner's robust list (musl takes it off) is lost with its owner; no priorities are inherited, as scheduling knows none";
-    203 sched_setaffinity Partial (crate::calls::sched::sched_setaffinity) [Int, Uint, Ptr] "kept and reported; scheduling is the same for all";
+    203 sched_setaffinity Full (crate::calls::sched::sched_setaffinity) [Int, Uint, Ptr] "";
     204 sched_getaffinity Full (crate::calls::sched::sched_getaffinity) [Int, Uint, Ptr] "";
     205 set_thread_area None () [Ptr] "";
     206 io_setup None () [Uint, Ptr] "";
@@ -327,7 +327,7 @@ super::syscalls! {
     311 process_vm_writev None () [Int, Ptr, Uint, Ptr, Uint, Hex] "";
     312 kcmp None () [Int, Int, Int, Hex, Hex] "";
     313 finit_module None () [Fd, Path, Hex] "";
-    314 sched_setattr None () [Int, Ptr, Hex] "";
+    314 sched_setattr Partial (crate::calls::sched::sched_setattr) [Int, Ptr, Hex] "no SCHED_DEADLINE (EINVAL)";
     315 sched_getattr Full (crate::calls::sched::sched_getattr) [Int, Ptr, Uint, Hex] "";
     316 renameat2 Full (crate::file::calls::names::renameat2) [DirFd, Path, DirFd, Path, Hex] "";
     317 seccomp None () [Hex, Hex, Ptr] "";

@@ -4,6 +4,7 @@ use super::time::monotonic_ns;
 use super::user::{self, Script};
 use crate::frame::OutOfMemory;
 use crate::thread::token::{Sleep, Token};
+use crate::thread::{Attributes, CpuSet, Scheduling};
 use std::boxed::Box;
 use std::string::String;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +51,11 @@ pub(crate) fn current() -> Handle {
     CURRENT.with(Arc::clone)
 }
 
-pub(crate) fn spawn(name: &str, f: Box<dyn FnOnce() + Send>) -> Result<Handle, OutOfMemory> {
+pub(crate) fn spawn(
+    name: &str,
+    _attributes: Attributes,
+    f: Box<dyn FnOnce() + Send>,
+) -> Result<Handle, OutOfMemory> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let script: Script = user::current_script();
     std::thread::Builder::new()
@@ -98,6 +103,33 @@ pub(crate) fn yield_now() {
 pub(crate) fn should_yield() -> bool {
     false
 }
+
+pub(crate) fn reschedule() {
+    std::thread::yield_now();
+}
+
+/// The host does not say; as if nothing else ever ran.
+pub(crate) fn own_switches() -> u64 {
+    0
+}
+
+pub(crate) fn switches(_thread: &Handle) -> [u64; 2] {
+    [0, 0]
+}
+
+/// Programs are closures here, which cannot be interrupted.
+pub(crate) fn interrupt(thread: &Handle) {
+    unpark(thread, Token::PUBLIC);
+}
+
+pub(crate) fn cpu_of(_thread: &Handle) -> usize {
+    0
+}
+
+/// There is one CPU.
+pub(crate) fn set_affinity(_thread: &Handle, _cpus: CpuSet) {}
+
+pub(crate) fn set_scheduling(_thread: &Handle, _scheduling: Scheduling) {}
 
 /// The time since it began: an upper bound, as the host's accounts are not portable.
 pub(crate) fn cpu_time_ns(thread: &Handle) -> u64 {

@@ -8,7 +8,7 @@ impl Active {
         Self
     }
 
-    pub(crate) fn flush(&self, _addresses: &[u64]) {}
+    pub(crate) fn flush(&self, _addresses: &[u64], _tables: bool) {}
 
-    pub(crate) fn flush_all(&self) {}
+    pub(crate) fn flush_all(&self, _tables: bool) {}
 }

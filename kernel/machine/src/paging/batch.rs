@@ -17,6 +17,8 @@ pub(super) struct Batch<'a> {
     addresses: [u64; MAX_SINGLE],
     /// How many addresses; more than [`MAX_SINGLE`] means all.
     count: usize,
+    /// A page table is among the pages to free.
+    tables: bool,
     inline: [Option<Frame>; INLINE],
     inline_count: usize,
     more: Vec<Frame>,
@@ -28,6 +30,7 @@ impl<'a> Batch<'a> {
             space,
             addresses: [0; MAX_SINGLE],
             count: 0,
+            tables: false,
             inline: [const { None }; INLINE],
             inline_count: 0,
             more: Vec::new(),
@@ -40,6 +43,13 @@ impl<'a> Batch<'a> {
             *slot = va;
         }
         self.count += 1;
+    }
+
+    /// Frees a page table that led to `va` once all translations are flushed: the hardware may remember upper levels as well.
+    pub(super) fn free_table(&mut self, va: u64, table: Frame) {
+        self.flush(va);
+        self.tables = true;
+        self.free(table);
     }
 
     /// Frees the page once all translations are flushed.
@@ -61,10 +71,11 @@ impl<'a> Batch<'a> {
     fn finish(&mut self) {
         match self.count {
             0 => {}
-            1..=MAX_SINGLE => self.space.flush(&self.addresses[..self.count]),
-            _ => self.space.flush_all(),
+            1..=MAX_SINGLE => self.space.flush(&self.addresses[..self.count], self.tables),
+            _ => self.space.flush_all(self.tables),
         }
         self.count = 0;
+        self.tables = false;
         self.inline.iter_mut().take(self.inline_count).for_each(|slot| *slot = None);
         self.inline_count = 0;
         self.more.clear();

@@ -258,9 +258,7 @@ impl<F: FnMut(u64, Entry) -> Visit> Visitor for Change<'_, F> {
     }
 
     fn table_removed(&mut self, va: u64, table: Frame) {
-        // The hardware may remember upper levels as well.
-        self.batch.flush(va);
-        self.batch.free(table);
+        self.batch.free_table(va, table);
     }
 }
 

@@ -8,7 +8,7 @@ use spin::RelaxStrategy;
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 
 /// Gives the CPU a chance to do what others wait for while it spins.
-struct Relax;
+pub struct Relax;
 
 impl RelaxStrategy for Relax {
     #[inline]

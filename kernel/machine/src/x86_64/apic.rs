@@ -1,12 +1,13 @@
 //! The local APIC: interrupts' end, and the one-shot timer. Registers by MSR (x2APIC) where the CPU has that, else by memory.
 
 use core::arch::x86_64::_mm_mfence;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use x86_64::instructions::port::Port;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
 use super::{cpu, irq, kernel_map, time, tsc};
+use crate::thread::MAX_CPUS;
 
 /// The first of the registers in x2APIC mode.
 const MSR_X2APIC: u32 = 0x800;
@@ -18,6 +19,8 @@ const TASK_PRIORITY: u32 = 0x80;
 const EOI: u32 = 0xb0;
 const SPURIOUS_VECTOR: u32 = 0xf0;
 const ERROR_STATUS: u32 = 0x280;
+const COMMAND: u32 = 0x300;
+const COMMAND_HIGH: u32 = 0x310;
 const LVT_TIMER: u32 = 0x320;
 const LVT_LINT0: u32 = 0x350;
 const LVT_LINT1: u32 = 0x360;
@@ -29,6 +32,10 @@ const TIMER_DIVIDE: u32 = 0x3e0;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const MASKED: u32 = 1 << 16;
 const DELIVER_NMI: u32 = 4 << 8;
+const DELIVER_INIT: u32 = 5 << 8;
+const DELIVER_START: u32 = 6 << 8;
+const PENDING: u32 = 1 << 12;
+const ASSERT: u32 = 1 << 14;
 const TSC_DEADLINE_MODE: u32 = 2 << 17;
 const DIVIDE_BY_1: u32 = 0b1011;
 
@@ -38,9 +45,24 @@ static TSC_DEADLINE: AtomicBool = AtomicBool::new(false);
 /// Timer ticks a nanosecond, times 2^32.
 static TICKS_PER_NS: AtomicU64 = AtomicU64::new(0);
 
-/// Enables this CPU's local APIC with its timer stopped, and silences the old 8259 interrupt controllers.
+/// Physical addresses of CPUs in interrupt messages, by number.
+static IDS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
+
+/// Enables the boot CPU's local APIC with its timer stopped, and silences the old 8259 interrupt controllers.
 pub(crate) fn init() {
     mask_8259();
+    init_this();
+}
+
+/// The same for another CPU, when the boot CPU has measured the timer.
+pub(super) fn init_other_cpu() {
+    init_this();
+    if !TSC_DEADLINE.load(Ordering::Relaxed) {
+        write(LVT_TIMER, u32::from(irq::TIMER));
+    }
+}
+
+fn init_this() {
     // SAFETY: every 64-bit CPU has a local APIC; turning it on delivers nothing yet. The mode is changed from
     // xAPIC to x2APIC only, which is allowed.
     unsafe {
@@ -50,10 +72,14 @@ pub(crate) fn init() {
             ApicBase::write(base, flags | ApicBaseFlags::X2APIC_ENABLE);
         } else {
             ApicBase::write(base, flags);
-            let registers = kernel_map::map_mmio(base.start_address().as_u64(), 4096);
-            REGISTERS.store(registers.cast(), Ordering::Relaxed);
+            // All CPUs see their own registers at one address.
+            if REGISTERS.load(Ordering::Relaxed).is_null() {
+                let registers = kernel_map::map_mmio(base.start_address().as_u64(), 4096);
+                REGISTERS.store(registers.cast(), Ordering::Relaxed);
+            }
         }
     }
+    IDS[cpu::current()].store(id(), Ordering::Relaxed);
     write(TASK_PRIORITY, 0);
     write(SPURIOUS_VECTOR, SOFTWARE_ENABLE | u32::from(irq::SPURIOUS));
     write(LVT_LINT0, MASKED);
@@ -128,6 +154,53 @@ pub(crate) fn end_of_interrupt() {
 pub(crate) fn id() -> u32 {
     let id = read(ID);
     if REGISTERS.load(Ordering::Relaxed).is_null() { id } else { id >> 24 }
+}
+
+/// Interrupts another CPU.
+pub(super) fn send(number: usize, vector: u8) {
+    command(IDS[number].load(Ordering::Relaxed), u32::from(vector));
+}
+
+/// Interrupts another CPU, whatever it does.
+pub(super) fn send_nmi(number: usize) {
+    command(IDS[number].load(Ordering::Relaxed), DELIVER_NMI | ASSERT);
+}
+
+/// Resets a CPU, by its id: it then waits for [`send_start`].
+pub(super) fn send_init(id: u32) {
+    command(id, DELIVER_INIT | ASSERT);
+}
+
+/// Starts a CPU that was reset at a page below 1 MiB.
+pub(super) fn send_start(id: u32, page: u64) {
+    command(id, DELIVER_START | ASSERT | (page >> 12) as u32 & 0xff);
+}
+
+/// Whether a CPU with this id can be sent messages.
+pub(super) fn reaches(id: u32) -> bool {
+    REGISTERS.load(Ordering::Relaxed).is_null() || id < 0xff
+}
+
+fn command(id: u32, message: u32) {
+    let registers = REGISTERS.load(Ordering::Relaxed);
+    if registers.is_null() {
+        // What was written before must be seen by who gets the message; this register does not wait for that by itself.
+        // SAFETY: every 64-bit CPU has SSE2's fence. In x2APIC mode the command is one register; who gets the message handles it.
+        unsafe {
+            _mm_mfence();
+            Msr::new(MSR_X2APIC + (COMMAND >> 4)).write(u64::from(id) << 32 | u64::from(message));
+        }
+        return;
+    }
+    // Interrupts are off, so both halves are this message's. The last one was accepted, or will be soon.
+    for _ in 0..1_000_000 {
+        if read(COMMAND) & PENDING == 0 {
+            break;
+        }
+        core::hint::spin_loop();
+    }
+    write(COMMAND_HIGH, id << 24);
+    write(COMMAND, message);
 }
 
 /// The error bits since the last call.

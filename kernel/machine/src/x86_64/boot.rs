@@ -103,8 +103,10 @@ pub(crate) fn init() -> BootInfo {
     init_early();
     super::memory::init();
     super::clock_page::init();
+    let cpus = super::smp::start();
     super::devices::init();
     super::time::finish();
+    cpus.finish();
     BootInfo {
         command_line: command_line().into(),
         modules: modules().collect(),
@@ -125,6 +127,14 @@ pub(crate) fn memory_bytes() -> u64 {
 /// Physical address of ACPI's root pointer, if the monitor gave one.
 pub(crate) fn rsdp() -> Option<u64> {
     FOUND.get().map(|found| found.rsdp).filter(|rsdp| *rsdp != 0)
+}
+
+/// Whether something that the monitor left lies in a range.
+pub(crate) fn is_reserved(range: Range) -> bool {
+    FOUND.get().is_some_and(|found| {
+        let modules = found.modules[..found.module_count].iter();
+        modules.chain([&found.command_line]).any(|other| other.start < range.end && range.start < other.end)
+    })
 }
 
 /// The kernel's command line. Bytes that are not UTF-8 end it.

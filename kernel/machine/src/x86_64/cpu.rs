@@ -102,7 +102,7 @@ pub(crate) fn init() {
 
 /// CPUs that run.
 pub(crate) fn count() -> usize {
-    1
+    super::smp::count()
 }
 
 /// Number of this CPU.
@@ -110,9 +110,10 @@ pub(crate) fn current() -> usize {
     percpu::current().index.load(Ordering::Relaxed)
 }
 
-/// What a CPU does while it spins.
+/// What a CPU does while it spins: another may wait for its answer.
 pub(crate) fn relax() {
     core::hint::spin_loop();
+    super::tlb::answer();
 }
 
 /// The record of the spin locks that this CPU holds, for the check of their order.

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering, compiler_fence};
 
 use x86_64::instructions::interrupts;
 
-use super::{apic, time};
+use super::{apic, sched, time, tlb};
 
 /// A device's handler. It runs with interrupts off and must not sleep.
 pub(crate) type Handler = Box<dyn Fn() + Send + Sync>;
@@ -15,6 +15,10 @@ const FIRST_DEVICE: u8 = 0x30;
 const LAST_DEVICE: u8 = 0xef;
 /// The local APIC's timer.
 pub(crate) const TIMER: u8 = 0xf0;
+/// Another CPU has queued a thread here, or has told this one's thread something.
+pub(crate) const RESCHEDULE: u8 = 0xf1;
+/// Another CPU has changed a page table.
+pub(crate) const FLUSH: u8 = 0xf2;
 /// The local APIC's own errors.
 pub(crate) const APIC_ERROR: u8 = 0xfe;
 /// What the local APIC delivers when an interrupt went away; it wants no end-of-interrupt.
@@ -52,6 +56,8 @@ pub(crate) fn dispatch(vector: u8) {
                 callback();
             }
         }
+        RESCHEDULE => sched::reschedule_interrupt(),
+        FLUSH => tlb::answer(),
         APIC_ERROR => log::warn!("local APIC error {:#x}", apic::take_error()),
         SPURIOUS => return,
         _ => {

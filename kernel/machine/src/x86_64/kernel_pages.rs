@@ -55,10 +55,10 @@ pub(super) fn map(va: u64) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Unmaps the page at `va`, if there is one, and frees it.
+/// Unmaps the page at `va`, if there is one, and frees it. Other CPUs may remember it until [`tlb::flush_kernel`].
 ///
 /// # Safety
-/// Nobody uses it any more.
+/// Nobody uses it any more, and nothing is mapped there again before that.
 pub(super) unsafe fn unmap(va: u64) {
     let _guard = LOCK.lock();
     if let Ok(Some(slot)) = entry(va, false) {

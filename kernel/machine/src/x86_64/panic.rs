@@ -4,6 +4,7 @@ use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use x86_64::instructions::interrupts;
 use x86_64::registers::control::{Cr2, Cr3};
 
 use super::idt::vector;
@@ -11,6 +12,7 @@ use super::kernel_map;
 use super::layout::phys_to_virt;
 use super::percpu;
 use super::serial::Serial;
+use super::smp;
 use super::symbols::Symbol;
 use super::trap::TrapFrame;
 use crate::power::{PANIC_CODE, power_off};
@@ -19,6 +21,9 @@ use crate::power::{PANIC_CODE, power_off};
 const MAX_FRAMES: usize = 40;
 /// A frame further away than this is not on the same stack.
 const MAX_STACK: u64 = 256 * 1024;
+
+/// Nobody has panicked yet.
+static FIRST: AtomicBool = AtomicBool::new(true);
 
 #[panic_handler]
 fn panic_handler(info: &PanicInfo<'_>) -> ! {
@@ -61,13 +66,16 @@ pub(crate) fn trap(frame: &TrapFrame) -> ! {
 }
 
 fn die(why: &dyn fmt::Display, frame: Option<&TrapFrame>, frame_pointer: u64) -> ! {
-    // A panic while another is being reported, or before this block is set up, says the least it can.
-    static FIRST: AtomicBool = AtomicBool::new(true);
-    if !FIRST.swap(false, Ordering::Relaxed) {
+    if percpu::current().panicking.swap(true, Ordering::Relaxed) {
+        // A panic while this CPU reports another says the least it can.
         let _ = write!(Serial, "\nHUSK PANIC while reporting a panic\n");
         power_off(PANIC_CODE);
     }
-    percpu::current().panicking.store(true, Ordering::Relaxed);
+    if !FIRST.swap(false, Ordering::SeqCst) {
+        // Another CPU reports a panic, and ends the machine.
+        stop()
+    }
+    smp::stop_others();
     // Writing to the port never fails.
     let _ = write!(Serial, "\nHUSK PANIC: {why}\n");
     if let Some(frame) = frame {
@@ -75,6 +83,19 @@ fn die(why: &dyn fmt::Display, frame: Option<&TrapFrame>, frame_pointer: u64) ->
     }
     let _ = write_backtrace(frame, frame_pointer);
     power_off(PANIC_CODE)
+}
+
+/// What another CPU does when one panics: nothing more.
+pub(crate) fn stop() -> ! {
+    loop {
+        interrupts::disable();
+        x86_64::instructions::hlt();
+    }
+}
+
+/// Whether a panic is being reported.
+pub(crate) fn is_reporting() -> bool {
+    !FIRST.load(Ordering::SeqCst)
 }
 
 fn write_registers(frame: &TrapFrame) -> fmt::Result {

@@ -2,6 +2,7 @@
 //!
 //! The first fields are at fixed offsets: the entry code in `trap.rs`, `syscall.rs` and `user.rs` uses them.
 
+use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -46,10 +47,9 @@ pub(crate) struct PerCpu {
     held_locks: UnsafeCell<Held>,
     gdt: UnsafeCell<Gdt>,
     tss: UnsafeCell<TaskStateSegment>,
-    ist_stacks: [UnsafeCell<IstStack>; 4],
 }
 
-// SAFETY: of the fields without interior synchronisation, gdt, tss and ist_stacks are written by `init` before the CPU runs
+// SAFETY: of the fields without interior synchronisation, gdt and tss are written by `init` before the CPU runs
 // anything else, and after that only by the CPU itself; held_locks is reached only by `with_held_locks`, on the block's own CPU.
 unsafe impl Sync for PerCpu {}
 
@@ -61,6 +61,8 @@ struct IstStack {
     percpu: u64,
     unused: u64,
 }
+
+type IstStacks = [IstStack; 4];
 
 /// Offsets for the entry code.
 pub(crate) mod offset {
@@ -90,8 +92,6 @@ impl PerCpu {
             held_locks: UnsafeCell::new(Held::NONE),
             gdt: UnsafeCell::new(gdt::segments()),
             tss: UnsafeCell::new(TaskStateSegment::new()),
-            ist_stacks: [const { UnsafeCell::new(IstStack { bytes: [0; IST_STACK_LEN], percpu: 0, unused: 0 }) };
-                4],
         }
     }
 }
@@ -107,22 +107,52 @@ impl PerCpu {
 
 static BOOT_CPU: PerCpu = PerCpu::new();
 
+/// The boot CPU's stacks; those of others are on the heap.
+struct BootStacks(UnsafeCell<IstStacks>);
+
+// SAFETY: used by `init_boot_cpu` alone, which is called once.
+unsafe impl Sync for BootStacks {}
+
+static BOOT_STACKS: BootStacks =
+    BootStacks(UnsafeCell::new([const { IstStack { bytes: [0; IST_STACK_LEN], percpu: 0, unused: 0 } }; 4]));
+
 /// Fills the boot CPU's block and loads GS, GDT and TSS. Nothing that uses [`current`] may run before.
 pub(crate) fn init_boot_cpu() {
-    init(&BOOT_CPU, 0);
+    // SAFETY: this runs once, so the reference is the only one.
+    init(&BOOT_CPU, 0, unsafe { &mut *BOOT_STACKS.0.get() });
 }
 
-fn init(block: &'static PerCpu, index: usize) {
+/// What another CPU needs before it can do anything, not even take a lock: made by the boot CPU.
+pub(super) struct OtherCpu {
+    block: &'static PerCpu,
+    stacks: &'static mut IstStacks,
+}
+
+impl OtherCpu {
+    /// For one CPU, for good.
+    pub(super) fn new() -> Self {
+        let mut stacks = Box::<IstStacks>::new_uninit();
+        // SAFETY: the box has room for one value, and the stacks are plain bytes and integers, which may be zero.
+        let stacks = unsafe {
+            stacks.as_mut_ptr().write_bytes(0, 1);
+            stacks.assume_init()
+        };
+        Self { block: Box::leak(Box::new(PerCpu::new())), stacks: Box::leak(stacks) }
+    }
+
+    /// Does what [`init_boot_cpu`] does, on the CPU that gets this number.
+    pub(super) fn init(self, index: usize) {
+        init(self.block, index, self.stacks);
+    }
+}
+
+fn init(block: &'static PerCpu, index: usize, stacks: &'static mut IstStacks) {
     let address = (&raw const *block) as u64;
     block.index.store(index, Ordering::Relaxed);
     block.own_address.store((&raw const *block).cast_mut(), Ordering::Relaxed);
-    let tops = core::array::from_fn(|stack| {
-        let stack = block.ist_stacks[stack].get();
-        // SAFETY: this runs once a block, before the CPU uses it; the stack is part of the block.
-        unsafe {
-            (*stack).percpu = address;
-            VirtAddr::from_ptr(&raw const (*stack).percpu)
-        }
+    let tops = stacks.each_mut().map(|stack| {
+        stack.percpu = address;
+        VirtAddr::from_ptr(&raw const stack.percpu)
     });
     let tss = block.tss.get();
     // SAFETY: as above: nobody else has a reference to the block's GDT and TSS; both are part of the block, which lives for ever.

@@ -38,6 +38,7 @@ global_asm!(
 
     .pushsection .bss.husk_boot, "aw", @nobits
     .p2align 12
+    .global husk_boot_pml4
 husk_boot_pml4:     .skip 4096
 husk_boot_pdpt_low: .skip 4096
 husk_boot_pdpt_high:.skip 4096

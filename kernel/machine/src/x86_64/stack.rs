@@ -1,6 +1,7 @@
 //! Kernel stacks. Each has a slot of its own in the window, with unmapped pages below it: an overflow faults.
 
 use super::kernel_pages::{self, STACKS, WINDOW_HALF};
+use super::tlb;
 use crate::frame::{OutOfMemory, PAGE_SIZE};
 use crate::sync::{SpinLock, level};
 use alloc::vec::Vec;
@@ -11,18 +12,24 @@ pub(super) const STACK_LEN: u64 = if cfg!(debug_assertions) { 128 << 10 } else {
 const SLOT_LEN: u64 = 2 * STACK_LEN;
 /// Free stacks that stay mapped for the next threads.
 const MAX_KEPT: usize = 16;
+/// So many slots are given up before the first of them is used again: one flush of all CPUs does for all of them.
+const MAX_STALE: usize = 256;
 
 struct Slots {
     /// The first slot never used.
     next: u32,
     /// Free slots without pages.
     empty: Vec<u32>,
+    /// The same, but CPUs may remember the pages that were there.
+    stale: Vec<u32>,
     /// Free slots with pages.
     kept: Vec<u32>,
 }
 
-static SLOTS: SpinLock<Slots> =
-    SpinLock::with_level(level::STACKS, Slots { next: 0, empty: Vec::new(), kept: Vec::new() });
+static SLOTS: SpinLock<Slots> = SpinLock::with_level(
+    level::STACKS,
+    Slots { next: 0, empty: Vec::new(), stale: Vec::new(), kept: Vec::new() },
+);
 
 /// A stack that nobody else uses.
 pub(super) struct Stack {
@@ -35,6 +42,13 @@ impl Stack {
             let mut slots = SLOTS.lock();
             if let Some(slot) = slots.kept.pop() {
                 return Ok(Self { slot });
+            }
+            if slots.empty.is_empty() && slots.stale.len() >= MAX_STALE {
+                let mut stale = core::mem::take(&mut slots.stale);
+                drop(slots);
+                tlb::flush_kernel();
+                slots = SLOTS.lock();
+                slots.empty.append(&mut stale);
             }
             match slots.empty.pop() {
                 Some(slot) => slot,
@@ -60,6 +74,11 @@ impl Stack {
         STACKS + (u64::from(self.slot) + 1) * SLOT_LEN
     }
 
+    /// Gives the stack away for good; the answer is its [`top`](Self::top).
+    pub(super) fn forget(self) -> u64 {
+        self.top()
+    }
+
     fn pages(&self) -> impl Iterator<Item = u64> + use<> {
         (self.top() - STACK_LEN..self.top()).step_by(PAGE_SIZE)
     }
@@ -70,7 +89,7 @@ impl Stack {
             unsafe { kernel_pages::unmap(va) };
         }
         let slot = self.slot;
-        SLOTS.lock().empty.push(slot);
+        SLOTS.lock().stale.push(slot);
     }
 
     /// Gives the stack back.

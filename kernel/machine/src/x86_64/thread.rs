@@ -1,34 +1,23 @@
-//! The scheduler: per CPU, a queue of threads that can run and the deadlines of those that sleep.
+//! Threads as the scheduler sees them: making them, sleeping and waking.
 //!
-//! A thread belongs to the CPU on which it ran last: whoever wakes it puts it into that CPU's queue. So a thread
-//! that is woken while it is still on its way off its stack cannot be started elsewhere.
-//!
-//! There is no periodic tick. The timer is set for the next deadline, or for the end of the running thread's slice if
-//! others wait for the CPU. It may be set earlier than needed, never later.
+//! A thread has a home: the CPU in whose queue it is, or on which it ran last. `on_cpu` says that its stack is in use: from the
+//! switch to it until the switch away from it is complete. While it is set, only its home may have it in its queue, and nobody
+//! else takes it from there; so a thread that is woken while it is still on its way off its stack is never started elsewhere.
 
+use super::sched::{self, Cpu, cpu_at, here};
 use super::stack::Stack;
-use super::switch::{prepare, switch_stacks};
-use super::tlb::MAX_CPUS;
-use super::{apic, cpu, fpu, irq, kernel_map, time};
+use super::switch::prepare;
+use super::{address_space, apic, cpu, irq, time};
 use crate::frame::OutOfMemory;
 use crate::paging::PageTable;
 use crate::sync::{SpinLock, level};
-use crate::thread::deadlines::Deadlines;
-use crate::thread::ready::Ready;
 use crate::thread::token::{Sleep, Token};
+use crate::thread::{Attributes, CpuSet, Scheduling};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::cell::{Cell, RefCell, UnsafeCell};
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use x86_64::instructions::interrupts;
-
-/// How long a thread runs while others wait.
-const SLICE_NS: u64 = 4_000_000;
-/// How far behind the others a thread comes in that slept.
-const SLEEP_CREDIT_NS: u64 = 3_000_000;
-/// How far behind the running thread one that wakes has to be to take the CPU before the slice ends.
-const WAKE_LEAD_NS: u64 = 1_000_000;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// What a thread runs.
 type Entry = Box<dyn FnOnce() + Send>;
@@ -39,29 +28,67 @@ pub(crate) struct Inner {
     id: u64,
     name: String,
     sleep: SpinLock<Sleep>,
-    /// The CPU it belongs to.
     home: AtomicUsize,
-    /// How long it ran, up to the last switch away from it.
-    ran_ns: AtomicU64,
-    /// Its virtual time (see [`Ready`]) at the last look.
+    on_cpu: AtomicBool,
+    /// The CPUs it may run on, a bit each.
+    affinity: AtomicU64,
+    /// [`Scheduling`], packed.
+    scheduling: AtomicU32,
+    run_time: RunTime,
+    /// Its virtual time (see [`Ready`](crate::thread::ready::Ready)) at the last look. Written by its home, with the queue's lock
+    /// or while it runs there.
     virtual_ns: AtomicU64,
-    /// When it was switched to, or last looked at; 0 while it does not run.
-    since_ns: AtomicU64,
+    /// Up to when its virtual time is counted.
+    counted_ns: AtomicU64,
+    /// How often it was switched away from: because it slept, and because others had their turn.
+    switches: [AtomicU64; 2],
     own: UnsafeCell<Own>,
 }
 
 /// What only the thread itself and the CPU that switches from or to it touch.
-struct Own {
-    stack_pointer: u64,
-    stack: Option<Stack>,
-    space: Option<Arc<PageTable>>,
+pub(super) struct Own {
+    pub(super) stack_pointer: u64,
+    pub(super) stack: Option<Stack>,
+    pub(super) space: Option<Arc<PageTable>>,
     entry: Option<Entry>,
 }
 
-// SAFETY: `own` is only accessed by the CPU that runs the thread or is about to; the queue's lock passes it on.
+// SAFETY: `own` is only accessed by the CPU that runs the thread or is about to; `on_cpu` and the queue's lock pass it on.
 unsafe impl Sync for Inner {}
 // SAFETY: all parts may be dropped on any CPU.
 unsafe impl Send for Inner {}
+
+/// How long a thread ran: while it does not run, twice the time; while it runs, twice what to add to the clock, plus 1. So one
+/// load says it all, and what others read never goes back.
+struct RunTime(AtomicU64);
+
+impl RunTime {
+    fn get(&self) -> u64 {
+        let mut value = self.0.load(Ordering::Acquire);
+        loop {
+            if value & 1 == 0 {
+                return value >> 1;
+            }
+            let clock = time::monotonic_ns();
+            // If it has stopped before we looked at the clock, that is not how long it ran.
+            match self.0.load(Ordering::Acquire) {
+                // 63 bits.
+                same if same == value => return clock.wrapping_add(value >> 1) << 1 >> 1,
+                other => value = other,
+            }
+        }
+    }
+
+    fn start(&self, now: u64) {
+        let ran = self.0.load(Ordering::Relaxed) >> 1;
+        self.0.store(ran.wrapping_sub(now) << 1 | 1, Ordering::Release);
+    }
+
+    fn stop(&self, now: u64) {
+        let offset = self.0.load(Ordering::Relaxed) >> 1;
+        self.0.store(offset.wrapping_add(now) << 1, Ordering::Release);
+    }
+}
 
 impl Inner {
     fn new(name: &str, stack_pointer: u64, stack: Option<Stack>, entry: Option<Entry>) -> Handle {
@@ -71,21 +98,20 @@ impl Inner {
             name: name.into(),
             sleep: SpinLock::with_level(level::THREAD, Sleep::new()),
             home: AtomicUsize::new(cpu::current()),
-            ran_ns: AtomicU64::new(0),
+            on_cpu: AtomicBool::new(false),
+            affinity: AtomicU64::new(CpuSet::ALL.bits()),
+            scheduling: AtomicU32::new(Scheduling::default().pack()),
+            run_time: RunTime(AtomicU64::new(0)),
             virtual_ns: AtomicU64::new(0),
-            since_ns: AtomicU64::new(0),
+            counted_ns: AtomicU64::new(0),
+            switches: [const { AtomicU64::new(0) }; 2],
             own: UnsafeCell::new(Own { stack_pointer, stack, space: None, entry }),
         })
     }
 
-    /// Notes how long it has run, up to now. Only for the thread that runs on this CPU.
-    fn account(&self, now: u64) {
-        let since = self.since_ns.swap(now, Ordering::Relaxed);
-        if since != 0 {
-            let ran = now.saturating_sub(since);
-            self.ran_ns.fetch_add(ran, Ordering::Relaxed);
-            self.virtual_ns.fetch_add(ran, Ordering::Relaxed);
-        }
+    /// The thread that a CPU runs when it has nothing else; it has its stack already.
+    pub(super) fn idle() -> Handle {
+        Self::new("idle", 0, None, None)
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -95,202 +121,136 @@ impl Inner {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
-}
 
-struct Queue {
-    ready: Ready<Handle>,
-    sleepers: Deadlines<Handle>,
-}
-
-/// What only the CPU itself touches.
-struct Local {
-    current: RefCell<Option<Handle>>,
-    /// Runs when nobody else does.
-    idle: RefCell<Option<Handle>>,
-    /// Who was left in the switch under way, and whether it has ended.
-    left: Cell<Option<(Handle, bool)>>,
-    /// The address space in CR3; `None` is the kernel's own.
-    loaded: Cell<Option<Arc<PageTable>>>,
-    /// The current thread's address space.
-    space: Cell<*const PageTable>,
-    slice_end_ns: Cell<u64>,
-    timer_ns: Cell<u64>,
-}
-
-struct Cpu {
-    queue: SpinLock<Queue>,
-    /// Length of the queue, to look at without its lock.
-    ready: AtomicUsize,
-    local: Local,
-}
-
-// SAFETY: `local` is only touched by the CPU it belongs to (see `here`); the rest is made for sharing.
-unsafe impl Sync for Cpu {}
-
-static CPUS: [Cpu; MAX_CPUS] = [const { Cpu::new() }; MAX_CPUS];
-
-impl Cpu {
-    const fn new() -> Self {
-        let queue = Queue { ready: Ready::new(), sleepers: Deadlines::new() };
-        Self {
-            queue: SpinLock::with_level(level::RUN_QUEUE, queue),
-            ready: AtomicUsize::new(0),
-            local: Local {
-                current: RefCell::new(None),
-                idle: RefCell::new(None),
-                left: Cell::new(None),
-                loaded: Cell::new(None),
-                space: Cell::new(core::ptr::null()),
-                slice_end_ns: Cell::new(0),
-                timer_ns: Cell::new(u64::MAX),
-            },
-        }
+    pub(super) fn home(&self) -> usize {
+        self.home.load(Ordering::Acquire)
     }
 
-    /// Adds a thread that slept, or that goes on when others had their turn. Gives its virtual time.
-    fn enqueue(&self, thread: Handle, slept: bool) -> u64 {
-        let mut queue = self.queue.lock();
-        let mut virtual_ns = thread.virtual_ns.load(Ordering::Relaxed);
-        if slept {
-            virtual_ns = queue.ready.after_sleep(virtual_ns, SLEEP_CREDIT_NS);
-            thread.virtual_ns.store(virtual_ns, Ordering::Relaxed);
-        }
-        queue.ready.push(virtual_ns, thread.id, thread);
-        self.ready.store(queue.ready.len(), Ordering::Relaxed);
-        virtual_ns
+    pub(super) fn set_home(&self, cpu: usize) {
+        self.home.store(cpu, Ordering::Release);
     }
 
-    fn dequeue(&self) -> Option<Handle> {
-        if self.ready.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let mut queue = self.queue.lock();
-        let thread = queue.ready.pop();
-        self.ready.store(queue.ready.len(), Ordering::Relaxed);
-        thread
+    pub(super) fn is_on_cpu(&self) -> bool {
+        self.on_cpu.load(Ordering::Acquire)
     }
 
-    fn has_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) != 0
+    pub(super) fn affinity(&self) -> u64 {
+        self.affinity.load(Ordering::Relaxed)
     }
 
-    /// Wakes sleepers whose time has come.
-    fn expire(&self, now: u64) {
-        loop {
-            let Some(sleeper) = self.queue.lock().sleepers.pop_expired(now) else { return };
-            let woken = sleeper.sleep.lock().time_out();
-            if woken {
-                make_ready(sleeper);
-            }
-        }
+    pub(super) fn scheduling(&self) -> Scheduling {
+        Scheduling::unpack(self.scheduling.load(Ordering::Relaxed))
     }
 
-    /// Sets the timer for what comes next, if it is not set early enough.
-    fn set_timer(&self, now: u64) {
-        let deadline = self.queue.lock().sleepers.next().unwrap_or(u64::MAX);
-        // A thread beyond its slice is asked to yield at each interrupt; one a millisecond will do.
-        let slice = self.local.slice_end_ns.get().max(now + SLICE_NS / 4);
-        let slice = if self.has_ready() { slice } else { u64::MAX };
-        let next = deadline.min(slice).min(time::refine_deadline());
-        let set = self.local.timer_ns.get();
-        // One that is over has fired, or is about to.
-        if next < set || set <= now && next != u64::MAX {
-            self.local.timer_ns.set(next);
-            apic::timer_arm(next);
-        }
+    pub(super) fn virtual_ns(&self) -> u64 {
+        self.virtual_ns.load(Ordering::Relaxed)
     }
-}
 
-/// This CPU. Kernel code is not pre-empted, so it stays so until the thread sleeps.
-fn here() -> &'static Cpu {
-    &CPUS[cpu::current()]
-}
+    pub(super) fn set_virtual_ns(&self, virtual_ns: u64) {
+        self.virtual_ns.store(virtual_ns, Ordering::Relaxed);
+    }
 
-/// Puts a thread that does not sleep any more into its CPU's queue, and sees to it that it gets its turn.
-fn make_ready(thread: Handle) {
-    let home = &CPUS[thread.home.load(Ordering::Acquire)];
-    // Another CPU would have to be told by an interrupt, once others are started.
-    assert!(core::ptr::eq(home, here()), "a thread of another CPU is woken, which cannot be told");
-    let virtual_ns = home.enqueue(thread, true);
-    let Some(running) = &*home.local.current.borrow() else { return };
-    if is_idle(running) {
-        return;
+    /// A CPU begins to run it.
+    pub(super) fn begin(&self, now: u64) {
+        self.set_home(cpu::current());
+        // Who interrupts a thread looks here after it has left its message; who runs it looks for messages after this.
+        self.on_cpu.swap(true, Ordering::SeqCst);
+        self.counted_ns.store(now, Ordering::Relaxed);
+        self.run_time.start(now);
     }
-    let now = time::monotonic_ns();
-    running.account(now);
-    if virtual_ns + WAKE_LEAD_NS < running.virtual_ns.load(Ordering::Relaxed) {
-        home.local.slice_end_ns.set(now);
+
+    /// The CPU leaves it, but is on its stack still. `slept` says that it does so of its own accord.
+    pub(super) fn pause(&self, now: u64, slept: bool) {
+        self.count(now);
+        self.run_time.stop(now);
+        self.switches[usize::from(!slept)].fetch_add(1, Ordering::Relaxed);
     }
-    home.set_timer(now);
+
+    /// Its stack is free.
+    pub(super) fn end_pause(&self) {
+        self.on_cpu.store(false, Ordering::Release);
+    }
+
+    /// Brings its virtual time up to date. Only on the CPU that runs it.
+    pub(super) fn count(&self, now: u64) {
+        let ran = now.saturating_sub(self.counted_ns.swap(now, Ordering::Relaxed));
+        let slowed = match self.scheduling().weight() {
+            crate::thread::NORMAL_WEIGHT => ran,
+            weight => ran.saturating_mul(crate::thread::NORMAL_WEIGHT) / weight,
+        };
+        self.virtual_ns.fetch_add(slowed, Ordering::Relaxed);
+    }
+
+    pub(super) fn own(&self) -> *mut Own {
+        self.own.get()
+    }
 }
 
 pub(crate) fn current() -> Handle {
-    let local = &here().local;
-    if let Some(current) = &*local.current.borrow() {
-        return current.clone();
-    }
-    // Before `start`, what runs is what will be the idle thread: it has the boot stack already.
-    let idle = Inner::new("idle", 0, None, None);
-    *local.idle.borrow_mut() = Some(idle.clone());
-    *local.current.borrow_mut() = Some(idle.clone());
-    idle
+    sched::with_current(Arc::clone)
 }
 
-pub(crate) fn spawn(name: &str, f: Entry) -> Result<Handle, OutOfMemory> {
+pub(crate) fn spawn(name: &str, attributes: Attributes, f: Entry) -> Result<Handle, OutOfMemory> {
     let stack = Stack::new()?;
     // SAFETY: the stack is new.
     let stack_pointer = unsafe { prepare(stack.top(), thread_entry) };
     let thread = Inner::new(name, stack_pointer, Some(stack), Some(f));
-    make_ready(thread.clone());
+    thread.affinity.store(attributes.affinity.bits(), Ordering::Relaxed);
+    thread.scheduling.store(attributes.scheduling.pack(), Ordering::Relaxed);
+    thread.set_virtual_ns(sched::with_current(|me| me.virtual_ns()));
+    sched::make_ready(thread.clone());
     Ok(thread)
 }
 
 /// Where a new thread begins.
 extern "sysv64" fn thread_entry() -> ! {
-    finish_switch();
-    let me = current();
+    sched::finish_switch();
     // SAFETY: this is the thread itself.
-    let entry = unsafe { (*me.own.get()).entry.take() };
-    drop(me);
+    let entry = sched::with_current(|me| unsafe { (*me.own()).entry.take() });
     if let Some(entry) = entry {
         entry();
     }
     level::assert_none_held("ending a thread");
-    leave_space();
-    switch(true);
-    unreachable!("a thread that ended runs again");
+    address_space::leave();
+    sched::end_thread()
 }
 
 pub(crate) fn park(token: Token, deadline_ns: Option<u64>) -> bool {
     let me = current();
-    if is_idle(&me) {
+    if sched::is_idle(&me) {
         return park_idle(&me, token, deadline_ns);
     }
-    if me.sleep.lock().take_or_sleep(token) {
-        return true;
-    }
-    let home = me.home.load(Ordering::Relaxed);
-    if let Some(deadline_ns) = deadline_ns {
+    loop {
+        if me.sleep.lock().take_or_sleep(token) {
+            return true;
+        }
+        let Some(deadline_ns) = deadline_ns else {
+            sched::sleep();
+            continue;
+        };
         let now = time::monotonic_ns();
         if now >= deadline_ns {
             let mut sleep = me.sleep.lock();
             if sleep.time_out() {
                 return sleep.take(token);
             }
+            drop(sleep);
             // Somebody has woken us meanwhile and put us into the queue: go through it.
+            sched::sleep();
         } else {
-            CPUS[home].queue.lock().sleepers.insert(deadline_ns, me.id, me.clone());
+            // The timer may find this entry when a later sleep has begun: that one then looks at its own deadline.
+            let timers: &Cpu = here();
+            timers.add_sleeper(deadline_ns, &me);
+            sched::sleep();
+            timers.remove_sleeper(deadline_ns, &me);
+        }
+        if me.sleep.lock().take(token) {
+            return true;
+        }
+        if time::monotonic_ns() >= deadline_ns {
+            return false;
         }
     }
-    switch(false);
-    if let Some(deadline_ns) = deadline_ns {
-        drop(CPUS[home].queue.lock().sleepers.remove(deadline_ns, me.id));
-    }
-    me.sleep.lock().take(token)
-}
-
-fn is_idle(thread: &Handle) -> bool {
-    here().local.idle.borrow().as_ref().is_some_and(|idle| Arc::ptr_eq(idle, thread))
 }
 
 /// How the boot code waits before there are threads: it halts.
@@ -303,7 +263,6 @@ fn park_idle(me: &Handle, token: Token, deadline_ns: Option<u64>) -> bool {
             if time::monotonic_ns() >= deadline_ns {
                 return false;
             }
-            here().local.timer_ns.set(deadline_ns);
             apic::timer_arm(deadline_ns);
         }
         irq::wait_for_interrupt();
@@ -313,157 +272,75 @@ fn park_idle(me: &Handle, token: Token, deadline_ns: Option<u64>) -> bool {
 pub(crate) fn unpark(thread: &Handle, token: Token) {
     let woken = thread.sleep.lock().give(token);
     if woken {
-        make_ready(thread.clone());
+        sched::make_ready(thread.clone());
+    }
+}
+
+/// A sleeper's time has come.
+pub(super) fn time_out(thread: Handle) {
+    let woken = thread.sleep.lock().time_out();
+    if woken {
+        sched::make_ready(thread);
+    }
+}
+
+pub(crate) fn interrupt(thread: &Handle) {
+    unpark(thread, Token::PUBLIC);
+    // Against the swap in `begin`: either it sees what the caller has left for it, or we see that it runs.
+    fence(Ordering::SeqCst);
+    if thread.is_on_cpu() {
+        let home = thread.home();
+        if home != cpu::current() {
+            sched::kick(home);
+        }
     }
 }
 
 pub(crate) fn yield_now() {
-    interrupt_window();
-    let cpu = here();
-    if cpu.has_ready() {
-        let me = current();
-        me.account(time::monotonic_ns());
-        cpu.enqueue(me, false);
-        switch(false);
-    } else {
-        cpu.local.slice_end_ns.set(time::monotonic_ns() + SLICE_NS);
-    }
+    sched::yield_to_others();
+}
+
+pub(crate) fn reschedule() {
+    sched::reschedule();
 }
 
 pub(crate) fn should_yield() -> bool {
-    let cpu = here();
-    cpu.has_ready() && time::monotonic_ns() >= cpu.local.slice_end_ns.get()
+    sched::should_yield()
 }
 
 pub(crate) fn cpu_time_ns(thread: &Handle) -> u64 {
-    let since = thread.since_ns.load(Ordering::Relaxed);
-    let running = if since == 0 { 0 } else { time::monotonic_ns().saturating_sub(since) };
-    thread.ran_ns.load(Ordering::Relaxed) + running
+    thread.run_time.get()
+}
+
+pub(crate) fn switches(thread: &Handle) -> [u64; 2] {
+    thread.switches.each_ref().map(|count| count.load(Ordering::Relaxed))
+}
+
+pub(crate) fn own_switches() -> u64 {
+    sched::with_current(|me| me.switches.iter().map(|count| count.load(Ordering::Relaxed)).sum())
+}
+
+pub(crate) fn cpu_of(thread: &Handle) -> usize {
+    thread.home()
+}
+
+pub(crate) fn set_affinity(thread: &Handle, cpus: CpuSet) {
+    thread.affinity.store(cpus.bits(), Ordering::SeqCst);
+    sched::placement_changed(thread);
+}
+
+pub(crate) fn set_scheduling(thread: &Handle, scheduling: Scheduling) {
+    sched::change_rank(thread, || {
+        if thread.scheduling().realtime_priority().is_some() {
+            // What it ran meanwhile does not count.
+            thread.set_virtual_ns(cpu_at(thread.home()).virtual_now());
+        }
+        thread.scheduling.store(scheduling.pack(), Ordering::Relaxed);
+    });
 }
 
 pub(crate) fn start(main: Entry) -> ! {
-    // Makes the idle thread, if nobody has asked for it yet.
-    drop(current());
-    irq::set_timer_callback(timer_interrupt);
-    spawn("main", main).expect("no memory for the first thread");
-    let cpu = here();
-    loop {
-        if cpu.has_ready() {
-            switch(false);
-        } else {
-            cpu.set_timer(time::monotonic_ns());
-            irq::wait_for_interrupt();
-            cpu.expire(time::monotonic_ns());
-        }
-    }
-}
-
-fn timer_interrupt() {
-    let cpu = here();
-    cpu.local.timer_ns.set(u64::MAX);
-    let now = time::monotonic_ns();
-    cpu.expire(now);
-    cpu.set_timer(now);
-}
-
-/// Lets interrupts in that are pending, for a thread of the kernel that never goes to user mode.
-fn interrupt_window() {
-    // Whoever yields holds no lock that an interrupt handler needs.
-    interrupts::enable();
-    interrupts::disable();
-}
-
-/// Goes on with the next thread that can run, or with the idle thread. Who calls it sleeps, is in the queue, or ends.
-fn switch(ends: bool) {
-    let cpu = here();
-    let local = &cpu.local;
-    let now = time::monotonic_ns();
-    cpu.expire(now);
-    let me = current();
-    let next = cpu.dequeue().or_else(|| local.idle.borrow().clone()).expect("start has made the idle thread");
-    local.slice_end_ns.set(now + SLICE_NS);
-    cpu.set_timer(now);
-    if Arc::ptr_eq(&me, &next) {
-        return;
-    }
-    me.account(now);
-    me.since_ns.store(0, Ordering::Relaxed);
-    next.since_ns.store(now, Ordering::Relaxed);
-    next.home.store(cpu::current(), Ordering::Release);
-    fpu::save_before_switch();
-    // SAFETY: the next thread came off the queue of this CPU (or is its idle thread), so nobody else has it.
-    let next_own = next.own.get();
-    // SAFETY: as above.
-    let (stack_pointer, space) = unsafe { ((*next_own).stack_pointer, (*next_own).space.as_ref()) };
-    local.space.set(space.map_or(core::ptr::null(), Arc::as_ptr));
-    if let Some(space) = space {
-        load_space(local, space);
-    }
-    let my_own = me.own.get();
-    *local.current.borrow_mut() = Some(next);
-    local.left.set(Some((me, ends)));
-    // SAFETY: `left` keeps this thread's structure until the switch is finished, on the other side, and after
-    // that the queue, or who will wake it, does. The next thread's stack pointer was stored by a switch or by `prepare`.
-    unsafe { switch_stacks(&raw mut (*my_own).stack_pointer, stack_pointer) };
-    finish_switch();
-}
-
-/// On the new stack: lets go of the thread that was left.
-fn finish_switch() {
-    let Some((left, ended)) = here().local.left.take() else { return };
-    if ended {
-        // SAFETY: it has ended and will never be in a queue again, so this CPU is the last to touch it.
-        let stack = unsafe { (*left.own.get()).stack.take() };
-        if let Some(stack) = stack {
-            // SAFETY: as it has ended, nobody runs on its stack.
-            unsafe { stack.free() };
-        }
-    }
-}
-
-/// Puts an address space into CR3, if it is not there.
-fn load_space(local: &Local, space: &Arc<PageTable>) {
-    let old = local.loaded.take();
-    if old.as_ref().is_some_and(|old| Arc::ptr_eq(old, space)) {
-        local.loaded.set(old);
-        return;
-    }
-    space.active().enter();
-    // SAFETY: every address space shares the kernel's half; `loaded` keeps this one as long as it is in use.
-    unsafe { cpu::load_page_table(space.root_address()) };
-    local.loaded.set(Some(space.clone()));
-    if let Some(old) = old {
-        old.active().leave();
-    }
-}
-
-/// The current thread has no address space any more, and the CPU lets go of the one it uses.
-fn leave_space() {
-    let local = &here().local;
-    let me = current();
-    // SAFETY: this is the thread itself.
-    let space = unsafe { (*me.own.get()).space.take() };
-    local.space.set(core::ptr::null());
-    if let Some(loaded) = local.loaded.take() {
-        // SAFETY: the kernel's own table has the kernel's half.
-        unsafe { cpu::load_page_table(kernel_map::root()) };
-        loaded.active().leave();
-    }
-    drop(space);
-}
-
-impl PageTable {
-    /// Makes this the current thread's address space, from now on and whenever it runs.
-    pub(crate) fn activate(self: &Arc<Self>) {
-        let local = &here().local;
-        if core::ptr::eq(local.space.get(), Arc::as_ptr(self)) {
-            return;
-        }
-        load_space(local, self);
-        local.space.set(Arc::as_ptr(self));
-        let me = current();
-        // SAFETY: this is the thread itself.
-        let old = unsafe { (*me.own.get()).space.replace(self.clone()) };
-        drop(old);
-    }
+    irq::set_timer_callback(sched::timer_interrupt);
+    spawn("main", Attributes::default(), main).expect("no memory for the first thread");
+    sched::idle_loop()
 }

@@ -218,5 +218,8 @@ extern "C" fn paranoid_trap(frame: &mut TrapFrame) {
         super::cpu::take_debug_status();
         return;
     }
+    if frame.vector as u8 == vector::NMI && panic::is_reporting() {
+        panic::stop();
+    }
     panic::trap(frame);
 }

@@ -12,6 +12,7 @@ mod uart;
 use super::{boot, kernel_map, layout, time};
 use crate::acpi::{self, Platform};
 use crate::devices::{add_block, add_port};
+use crate::mp_table;
 use crate::port::Port;
 use crate::random;
 use crate::sync::{Once, SpinLock};
@@ -133,6 +134,13 @@ pub(crate) fn soft_off() -> Option<(u16, u16)> {
     let fadt = platform()?.fadt.as_ref()?;
     let sleep_type = acpi::s5_sleep_type(fadt, &read_physical)?;
     (fadt.pm1a_control != 0).then_some((fadt.pm1a_control, u16::from(sleep_type & 7) << 10 | SLEEP_ENABLE))
+}
+
+/// The local APICs of the machine's CPUs, as ACPI's tables or the older ones of the MultiProcessor Specification list them. Empty if
+/// there are neither.
+pub(super) fn apic_ids() -> Vec<u32> {
+    let listed = platform().and_then(|platform| platform.madt.as_ref()).map(|madt| madt.cpus.clone());
+    listed.filter(|ids| !ids.is_empty()).or_else(|| mp_table::apic_ids(&read_physical)).unwrap_or_default()
 }
 
 /// Whether it is worth looking for ACPI tables: not where the monitor named the devices and gave no root pointer.
