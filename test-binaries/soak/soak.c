@@ -116,7 +116,8 @@ int main(int argc, char **argv)
 
 	stress_block_signals();
 	soak_report(0, 0);
-	for (int round = 1; now < start + seconds * 1e9; round++) {
+	/* A few rounds at least, as memory is compared between them. */
+	for (int round = 1; now < start + seconds * 1e9 || round <= 6; round++) {
 		pthread_t threads[SOAK_COUNT];
 		long long begin = now, failures = 0;
 

@@ -63,7 +63,7 @@ pub(crate) fn short(husk: &Path) -> Result<bool> {
     let options = Options {
         minutes: 1.0,
         cpus: 4,
-        round: 8.0,
+        round: 3.0,
         machine: "microvm".into(),
         accel: "tcg".into(),
         memory: "512M".into(),
