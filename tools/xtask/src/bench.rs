@@ -61,6 +61,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     };
     println!("kernel file: {} KiB", std::fs::metadata(&built.kernel)?.len() / 1024);
     println!("machine {}, accelerator {}, memory {}, CPUs {}", vm.machine, vm.accel, vm.memory, vm.cpus);
+    if vm.machine == "microvm" && vm.cpus > 1 {
+        println!("note: Linux finds only one CPU of a microvm without ACPI, and no good clock: take q35");
+    }
     for program in programs(options)? {
         measure(&vm, &program, options.runs)?;
     }
