@@ -103,7 +103,8 @@ pub(super) fn status(process: &Process, task: &Task) -> Vec<u8> {
     line("THP_enabled", "0".into());
     line("untag_mask", "0xffffffffffffffff".into());
     line("Threads", format!("{}", process.thread_count()));
-    let queued = process.pending.lock().len() + task.pending.lock().len();
+    let own = task.pending.lock().len();
+    let queued = own + process.pending.lock().len();
     line("SigQ", format!("{queued}/{}", process.limit(Resource::SIGPENDING).soft));
     let (ignored, caught) = process.handlers.ignored_and_caught();
     let mut set = |name: &str, set: SigSet| line(name, format!("{:016x}", set.bits()));

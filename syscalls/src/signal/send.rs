@@ -105,6 +105,8 @@ fn check_limit(process: &Process, task: &Task, info: &SigInfo) -> Result<(), Err
     if !info.signal.is_realtime() || info.code >= 0 {
         return Ok(());
     }
-    let queued = process.pending.lock().len() + task.pending.lock().len();
+    // One lock after the other: others take them in another order.
+    let own = task.pending.lock().len();
+    let queued = own + process.pending.lock().len();
     if queued as u64 >= process.limit(Resource::SIGPENDING).soft { err!(EAGAIN) } else { Ok(()) }
 }
