@@ -26,7 +26,7 @@ static void *eventfds_adder(void *argument)
 
 	while (stress_running()) {
 		int which = stress_random(&random) % EVENTFDS_KINDS;
-		uint64_t value = 1 + random % 1000;
+		uint64_t value = 1 + random % (which == EVENTFDS_SEMAPHORE ? 3 : 1000);
 
 		eventfds_add(which, value);
 		__atomic_add_fetch(&eventfds_added[which], value, __ATOMIC_SEQ_CST);
