@@ -1,5 +1,6 @@
 //! Every host thread counts as running on CPU 0.
 
+use super::model;
 use crate::sync::level::Held;
 use std::cell::Cell;
 
@@ -17,10 +18,16 @@ pub(crate) fn cpu_index() -> usize {
 
 /// The host may have pre-empted the thread that we spin for.
 pub(crate) fn relax() {
-    std::thread::yield_now();
+    match model::active() {
+        Some(model) => model.spin(),
+        None => std::thread::yield_now(),
+    }
 }
 
 pub(crate) fn with_held_locks<R>(f: impl FnOnce(&mut Held) -> R) -> R {
+    if let Some(model) = model::active() {
+        return model::with_held_locks(model, f);
+    }
     HELD.with(|cell| {
         let mut held = cell.get();
         let result = f(&mut held);

@@ -3,7 +3,7 @@
 //! - Memory is one block that the host commits as it is touched; frames, reference counts and page tables in it are managed by the same
 //!   code as on bare metal.
 //! - Copies to and from user memory walk the page table and honour protections.
-//! - Threads are the host's; user programs are closures ([`script`]).
+//! - Threads are the host's, or a model checker's ([`model`]); user programs are closures ([`script`]).
 //! - Disks and ports are in memory: [`MemoryDisk`](crate::block::MemoryDisk), [`port_pair`].
 
 pub(crate) mod boot;
@@ -16,6 +16,7 @@ pub(crate) mod entropy;
 #[path = "../x86_64/entry.rs"]
 pub(crate) mod entry;
 pub(crate) mod memory;
+pub mod model;
 mod port_pair;
 pub(crate) mod power;
 pub(crate) mod thread;

@@ -1,5 +1,6 @@
 //! Threads of the host, with our tokens.
 
+use super::model::{self, Model};
 use super::time::monotonic_ns;
 use super::user::{self, Script};
 use crate::frame::OutOfMemory;
@@ -18,16 +19,23 @@ pub(crate) struct Inner {
     sleep: Mutex<Sleep>,
     wake: Condvar,
     started_ns: u64,
+    /// Its number, if it is a model checker's.
+    in_model: Option<usize>,
 }
 
 pub(crate) type Handle = Arc<Inner>;
 
 std::thread_local! {
-    static CURRENT: Handle = Inner::new(std::thread::current().name().unwrap_or("host"));
+    static CURRENT: Handle = Inner::new(std::thread::current().name().unwrap_or("host"), None);
 }
 
 impl Inner {
-    fn new(name: &str) -> Handle {
+    /// A thread of a model checker.
+    pub(super) fn in_model(number: usize) -> Handle {
+        Self::new("model", Some(number))
+    }
+
+    fn new(name: &str, in_model: Option<usize>) -> Handle {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -35,6 +43,7 @@ impl Inner {
             sleep: Mutex::new(Sleep::new()),
             wake: Condvar::new(),
             started_ns: monotonic_ns(),
+            in_model,
         })
     }
 
@@ -48,7 +57,7 @@ impl Inner {
 }
 
 pub(crate) fn current() -> Handle {
-    CURRENT.with(Arc::clone)
+    model::current().unwrap_or_else(|| CURRENT.with(Arc::clone))
 }
 
 pub(crate) fn spawn(
@@ -72,6 +81,9 @@ pub(crate) fn spawn(
 
 pub(crate) fn park(token: Token, deadline_ns: Option<u64>) -> bool {
     let me = current();
+    if let Some(model) = model::active() {
+        return park_in_model(model, &me, token, deadline_ns);
+    }
     let mut sleep = me.sleep.lock().unwrap_or_else(PoisonError::into_inner);
     while !sleep.take_or_sleep(token) {
         let Some(deadline_ns) = deadline_ns else {
@@ -89,14 +101,46 @@ pub(crate) fn park(token: Token, deadline_ns: Option<u64>) -> bool {
     true
 }
 
+fn park_in_model(model: &dyn Model, me: &Handle, token: Token, deadline_ns: Option<u64>) -> bool {
+    loop {
+        model.point();
+        let mut sleep = me.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        if sleep.take_or_sleep(token) {
+            return true;
+        }
+        let Some(deadline_ns) = deadline_ns else {
+            drop(sleep);
+            model.park();
+            continue;
+        };
+        if monotonic_ns() >= deadline_ns || model.time_is_up() {
+            model::time_passes(deadline_ns);
+            sleep.time_out();
+            return false;
+        }
+        drop(sleep);
+        model.spin();
+    }
+}
+
 pub(crate) fn unpark(thread: &Handle, token: Token) {
+    model::point();
+    if let (Some(number), Some(model)) = (thread.in_model, model::active()) {
+        if thread.sleep.lock().unwrap_or_else(PoisonError::into_inner).give(token) {
+            model.unpark(number);
+        }
+        return;
+    }
     if thread.sleep.lock().unwrap_or_else(PoisonError::into_inner).give(token) {
         thread.wake.notify_one();
     }
 }
 
 pub(crate) fn yield_now() {
-    std::thread::yield_now();
+    match model::active() {
+        Some(model) => model.spin(),
+        None => std::thread::yield_now(),
+    }
 }
 
 /// The host takes care of fairness.

@@ -10,6 +10,9 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 static OFFSET: AtomicI64 = AtomicI64::new(0);
 
 pub(crate) fn monotonic_ns() -> u64 {
+    if let Some(now) = super::model::monotonic_ns() {
+        return now;
+    }
     // The first reading is not 0, as the machine's is not.
     START.elapsed().as_nanos() as u64 + 1
 }

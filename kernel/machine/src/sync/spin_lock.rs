@@ -61,6 +61,8 @@ impl<T: ?Sized> SpinLock<T> {
     /// In debug builds, if a lock of the same or a higher level is held.
     #[inline]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
+        #[cfg(not(target_os = "none"))]
+        crate::hosted::model::point();
         level::acquired(self.level, true);
         SpinLockGuard { level: self.level, inner: self.inner.lock(), _not_send: PhantomData }
     }
