@@ -43,6 +43,9 @@ const PKRU_INITIAL: u32 = 0x5555_5554;
 
 static ENABLED: AtomicU64 = AtomicU64::new(X87 | SSE);
 static AREA_LEN: AtomicUsize = AtomicUsize::new(LEGACY_LEN);
+/// Where each component beyond x87 and SSE is in the area, in the upper half, and its length. (CPUID, asked each time, is an exit to the
+/// monitor.)
+static COMPONENTS: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
 static MXCSR_MASK: AtomicU64 = AtomicU64::new(MXCSR_DEFAULT_MASK as u64);
 /// Next identity of a state; 0 is none.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -74,6 +77,10 @@ pub(crate) fn init() {
         unsafe { XCr0::write(XCr0Flags::from_bits_truncate(mask)) };
         ENABLED.store(mask, Ordering::Relaxed);
         AREA_LEN.store(cpu::cpuid(13, 0).ebx as usize, Ordering::Relaxed);
+        for (number, place) in (0..).zip(&COMPONENTS).skip(2).filter(|(number, _)| mask >> number & 1 != 0) {
+            let leaf = cpu::cpuid(13, number);
+            place.store(u64::from(leaf.ebx) << 32 | u64::from(leaf.eax), Ordering::Relaxed);
+        }
     }
     let mut probe = LegacyArea([0; LEGACY_LEN]);
     // SAFETY: 512 bytes, aligned to 16; FXSAVE writes nothing else.
@@ -218,8 +225,8 @@ impl FpState {
             area.fill(0);
             area[FCW_OFFSET..][..2].copy_from_slice(&FCW_INITIAL.to_le_bytes());
             area[MXCSR_OFFSET..][..4].copy_from_slice(&MXCSR_INITIAL.to_le_bytes());
-            if let Some(offset) = component_offset(PKRU) {
-                area[offset..][..4].copy_from_slice(&PKRU_INITIAL.to_le_bytes());
+            if enabled() & PKRU != 0 {
+                area[component(PKRU.trailing_zeros())][..4].copy_from_slice(&PKRU_INITIAL.to_le_bytes());
                 area[LEGACY_LEN..][..8].copy_from_slice(&PKRU.to_le_bytes());
             }
         });
@@ -243,12 +250,10 @@ impl FpState {
         if present & SSE == 0 {
             out[XMM_OFFSET..XMM_END].fill(0);
         }
-        for number in 2..64 {
-            let component = 1 << number;
-            if enabled() & component != 0 && present & component == 0 {
-                let leaf = cpu::cpuid(13, number);
-                out[leaf.ebx as usize..][..leaf.eax as usize].fill(0);
-            }
+        let mut absent = enabled() & !present & !(X87 | SSE);
+        while absent != 0 {
+            out[component(absent.trailing_zeros())].fill(0);
+            absent &= absent - 1;
         }
         out[LEGACY_LEN..][..8].copy_from_slice(&(present | X87 | SSE).to_le_bytes());
     }
@@ -268,7 +273,9 @@ impl FpState {
                 return Err(BadFpState);
             }
         }
-        self.reset();
+        if bytes.len() < area_len() {
+            self.reset();
+        }
         self.change(|area| {
             area[..bytes.len()].copy_from_slice(bytes);
             area[SOFTWARE_OFFSET..LEGACY_LEN].fill(0);
@@ -289,9 +296,11 @@ impl Drop for FpState {
     }
 }
 
-/// Where a component is in the area, if it is enabled.
-fn component_offset(component: u64) -> Option<usize> {
-    (enabled() & component != 0).then(|| cpu::cpuid(13, component.trailing_zeros()).ebx as usize)
+/// Where a component beyond x87 and SSE is in the area, if it is enabled.
+fn component(number: u32) -> core::ops::Range<usize> {
+    let place = COMPONENTS[number as usize].load(Ordering::Relaxed);
+    let (start, len) = ((place >> 32) as usize, place as u32 as usize);
+    start..start + len
 }
 
 fn read_u64(bytes: &[u8], offset: usize) -> u64 {
