@@ -4,6 +4,7 @@
 //! the kernel starts, and no process object stands for it.
 
 use crate::process::Process;
+use crate::task::Task;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -19,8 +20,15 @@ static REGISTRY: SpinLock<Registry> = SpinLock::new(Registry { last: KERNEL_PID,
 
 struct Registry {
     last: i32,
-    /// Every number in use; those of processes with the process.
-    used: BTreeMap<i32, Weak<Process>>,
+    /// Every number in use, and whose it is.
+    used: BTreeMap<i32, Owner>,
+}
+
+/// Whose a number is; a first thread has that of its process.
+#[derive(Default)]
+struct Owner {
+    process: Weak<Process>,
+    task: Weak<Task>,
 }
 
 /// A process's or thread's number, free again when dropped.
@@ -40,7 +48,7 @@ impl Pid {
             }
         }
         registry.last = next;
-        registry.used.insert(next, Weak::new());
+        registry.used.insert(next, Owner::default());
         Self(next)
     }
 
@@ -59,19 +67,39 @@ impl Drop for Pid {
 
 /// Makes a process known under its pid.
 pub(crate) fn register(process: &Arc<Process>) {
-    let old = REGISTRY.lock().used.insert(process.pid(), Arc::downgrade(process));
-    drop(old);
+    if let Some(owner) = REGISTRY.lock().used.get_mut(&process.pid()) {
+        owner.process = Arc::downgrade(process);
+    }
+}
+
+/// Makes a thread known under its id.
+pub(crate) fn register_thread(task: &Arc<Task>) {
+    if let Some(owner) = REGISTRY.lock().used.get_mut(&task.tid()) {
+        owner.task = Arc::downgrade(task);
+    }
+}
+
+/// A thread has ended: it is not found any more, though its number stays in use as long as somebody holds the task.
+pub(crate) fn forget_thread(tid: i32) {
+    if let Some(owner) = REGISTRY.lock().used.get_mut(&tid) {
+        owner.task = Weak::new();
+    }
+}
+
+/// The thread with this id.
+pub(crate) fn task(tid: i32) -> Option<Arc<Task>> {
+    REGISTRY.lock().used.get(&tid)?.task.upgrade()
 }
 
 /// The process with this pid.
 pub(crate) fn process(pid: i32) -> Option<Arc<Process>> {
-    REGISTRY.lock().used.get(&pid)?.upgrade()
+    REGISTRY.lock().used.get(&pid)?.process.upgrade()
 }
 
 /// All processes, by pid.
 pub(crate) fn processes() -> Vec<Arc<Process>> {
     // Upgraded under the lock, dropped outside it: the last reference to a process frees its pid.
-    REGISTRY.lock().used.values().filter_map(Weak::upgrade).collect()
+    REGISTRY.lock().used.values().filter_map(|owner| owner.process.upgrade()).collect()
 }
 
 /// The most threads there may be (`kernel.threads-max`): as many as would fill an eighth of memory with Linux's kernel stacks.

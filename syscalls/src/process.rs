@@ -5,7 +5,7 @@ use crate::cpu_times::ProcessTimes;
 use crate::limits::{Limit, Limits, Resource};
 use crate::mm::AddressSpace;
 use crate::pid::{self, Pid};
-use crate::signal::{Pending, SignalHandlers};
+use crate::signal::{Pending, SigSet, SignalHandlers};
 use crate::task::Task;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -53,8 +53,10 @@ pub(crate) struct Process {
     pub(crate) membarrier: AtomicU32,
     /// PR_SET_THP_DISABLE.
     pub(crate) thp_disabled: AtomicBool,
-    /// Stopped by SIGSTOP.
-    pub(crate) stopped: AtomicBool,
+    /// Stopped by SIGSTOP. Changes under the lock of `pending`.
+    stopped: AtomicBool,
+    /// How often SIGCONT was sent: a stop signal taken from the queue before does not stop the process any more.
+    continued: AtomicU64,
     /// How the first thread ended: the status of the process, if nothing else decides it.
     pub(crate) leader_status: SpinLock<Option<ExitStatus>>,
     ending: SpinLock<Option<ExitStatus>>,
@@ -132,6 +134,7 @@ impl Process {
             membarrier: AtomicU32::new(0),
             thp_disabled: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            continued: AtomicU64::new(0),
             leader_status: SpinLock::new(None),
             ending: SpinLock::new(None),
             ended: SpinLock::new(None),
@@ -193,13 +196,31 @@ impl Process {
         self.threads.lock().iter().find(|(other, _)| *other == tid)?.1.upgrade()
     }
 
+    /// Calls `f` for each of its threads, the oldest first, until that gives something. `f` runs under the lock of the list.
+    pub(crate) fn find_thread<R>(&self, mut f: impl FnMut(&Arc<Task>) -> Option<R>) -> Option<R> {
+        // A thread in the list lives: whoever holds it takes it off before letting go. So no reference that is dropped here is
+        // the last one.
+        let threads = self.threads.lock();
+        threads.iter().find_map(|(_, task)| f(&task.upgrade()?))
+    }
+
+    /// Calls `f` for each of its threads, the oldest first, under the lock of the list.
+    pub(crate) fn for_each_thread(&self, mut f: impl FnMut(&Arc<Task>)) {
+        self.find_thread(|task| {
+            f(task);
+            None::<()>
+        });
+    }
+
     pub(crate) fn add_thread(&self, task: &Arc<Task>) {
+        pid::register_thread(task);
         self.threads.lock().push((task.tid(), Arc::downgrade(task)));
     }
 
     /// Takes a thread off the list; true if it was the last. From now on its CPU time counts as that of one that has ended.
     pub(crate) fn remove_thread(&self, task: &Task) -> bool {
         let ran = task.cpu_times();
+        pid::forget_thread(task.tid());
         let mut threads = self.threads.lock();
         threads.retain(|(tid, _)| *tid != task.tid());
         self.cpu_times.add_ended(ran);
@@ -281,8 +302,41 @@ impl Process {
 
     /// Makes all threads look at their signals and at what the process is about to do.
     pub(crate) fn wake_threads(&self) {
-        for task in self.threads() {
-            task.wake();
+        self.for_each_thread(|task| task.wake());
+    }
+
+    /// Whether it is stopped by SIGSTOP.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// How often it was told to continue, for [`stop`](Self::stop).
+    pub(crate) fn times_continued(&self) -> u64 {
+        self.continued.load(Ordering::Acquire)
+    }
+
+    /// Stops it, unless it was told to continue since `times_continued` was asked for.
+    pub(crate) fn stop(&self, times_continued: u64) {
+        {
+            let _pending = self.pending.lock();
+            if self.times_continued() != times_continued {
+                return;
+            }
+            self.stopped.store(true, Ordering::Release);
+        }
+        self.wake_threads();
+    }
+
+    /// Lets it go on if it is stopped, and takes back signals that would stop it.
+    pub(crate) fn go_on(&self) {
+        let was_stopped = {
+            let mut pending = self.pending.lock();
+            pending.discard(SigSet::STOP);
+            self.continued.fetch_add(1, Ordering::AcqRel);
+            self.stopped.swap(false, Ordering::AcqRel)
+        };
+        if was_stopped {
+            self.wake_threads();
         }
     }
 

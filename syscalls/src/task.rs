@@ -6,9 +6,10 @@ use crate::fs_state::FsState;
 use crate::mm::AddressSpace;
 use crate::pid::Pid;
 use crate::process::{CpuTimes, Process};
-use crate::signal::{Pending, SigSet, TaskSignals};
+use crate::signal::{self, Pending, SigSet, Signal, TaskSignals};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use husk_abi::Errno;
 use husk_machine::sync::{Once, SpinLock};
@@ -34,9 +35,12 @@ pub(crate) struct Task {
     pub(crate) signals: SpinLock<TaskSignals>,
     /// Signals sent to this thread alone.
     pub(crate) pending: SpinLock<Pending>,
-    /// Set when the user loop has to look at signals before it enters user mode.
+    /// Set when the user loop has to look at signals before it enters user mode. Whoever makes a signal deliverable, stops or ends
+    /// the process sets it afterwards, so as long as it is not set there is nothing to look for.
     pub(crate) attention: AtomicBool,
     pub(crate) restart: SpinLock<Option<RestartBlock>>,
+    /// Where frames for signal handlers are put together.
+    pub(crate) signal_frame: SpinLock<Vec<u8>>,
     /// Where the kernel writes 0 and wakes a futex when the thread ends (set_tid_address(2)).
     pub(crate) clear_child_tid: AtomicU64,
     /// Head of the list of robust futexes (set_robust_list(2)).
@@ -74,7 +78,7 @@ pub(crate) struct TaskParts {
     /// Ids and capabilities.
     pub(crate) credentials: Arc<Credentials>,
     /// Name, cut off at 15 bytes.
-    pub(crate) comm: alloc::vec::Vec<u8>,
+    pub(crate) comm: Vec<u8>,
 }
 
 /// What a further thread does not have from its process or inherit.
@@ -98,8 +102,6 @@ impl Task {
         let ThreadParts { files, fs } = parts;
         let parts = TaskParts { files, fs, credentials: self.credentials(), comm: self.comm().to_vec() };
         let mut task = Self::build(Tid::Own(Pid::alloc()), &self.process, parts);
-        // What is pending for the process may be for it.
-        *task.attention.get_mut() = true;
         task.signals.get_mut().blocked = self.blocked();
         *task.timer_slack_ns.get_mut() = self.timer_slack_ns.load(Ordering::Relaxed);
         *task.no_new_privs.get_mut() = self.no_new_privs.load(Ordering::Relaxed);
@@ -120,8 +122,10 @@ impl Task {
             comm: SpinLock::new(comm(&parts.comm)),
             signals: SpinLock::new(TaskSignals::default()),
             pending: SpinLock::new(Pending::default()),
-            attention: AtomicBool::new(false),
+            // What is pending for the process may be for it; and who wakes it before it is bound to a thread only sets this.
+            attention: AtomicBool::new(true),
             restart: SpinLock::new(None),
+            signal_frame: SpinLock::new(Vec::new()),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             timers_dormant: AtomicBool::new(true),
@@ -261,15 +265,23 @@ impl Task {
         }
     }
 
-    /// Whether a wait has to stop: a signal is to be delivered, or the process ends. The interrupted call fails with
+    /// Whether a wait has to stop: a signal is to be delivered, or the process stops or ends. The interrupted call fails with
     /// ERESTARTSYS or its relatives.
     pub(crate) fn has_pending_signal(&self) -> bool {
-        if self.process.ending().is_some() {
+        self.attention.load(Ordering::Acquire) && self.has_to_stop()
+    }
+
+    fn has_to_stop(&self) -> bool {
+        if self.process.ending().is_some() || self.process.is_stopped() {
             return true;
         }
-        let blocked = self.signals.lock().blocked;
-        let pending = self.pending.lock().set() | self.process.pending.lock().set();
-        !(pending & !blocked).is_empty()
+        !(signal::pending(self) & !self.blocked()).is_empty()
+    }
+
+    /// Whether it would take this signal: it does not block it, or waits for it.
+    pub(crate) fn takes(&self, signal: Signal) -> bool {
+        let signals = self.signals.lock();
+        !signals.blocked.contains(signal) || signals.awaited.contains(signal)
     }
 
     /// The blocked signals.

@@ -17,7 +17,7 @@ pub(crate) fn kill(task: &Task, pid: i32, signal: i32) -> Result<(), Errno> {
     let info = |signal| SigInfo::user(signal, task.process().pid(), task.credentials().uid.real);
     // Linux looks for the target first: ESRCH comes before EINVAL for one process, not for a group.
     if pid > 0 {
-        let target = pid::process(pid).or_else(|| thread(pid).map(|task| task.process().clone()));
+        let target = pid::process(pid).or_else(|| pid::task(pid).map(|task| task.process().clone()));
         // Pid 1 is the kernel: it is there, and takes no signal it has not asked for.
         if target.is_none() && pid == pid::KERNEL_PID {
             Signal::or_none(signal)?;
@@ -48,10 +48,6 @@ pub(crate) fn kill(task: &Task, pid: i32, signal: i32) -> Result<(), Errno> {
     results.iter().copied().find(Result::is_ok).unwrap_or(results[0])
 }
 
-fn thread(tid: i32) -> Option<Arc<Task>> {
-    pid::processes().iter().find_map(|process| process.thread(tid))
-}
-
 fn send_one(task: &Task, target: &Arc<Process>, info: Option<SigInfo>) -> Result<(), Errno> {
     check_permission(task, target, info.as_ref().map(|info| info.signal))?;
     info.map_or(Ok(()), |info| signal::send_to_process(target, info))
@@ -63,7 +59,8 @@ fn check_permission(task: &Task, target: &Arc<Process>, signal: Option<Signal>) 
         return Ok(());
     }
     let mine = task.credentials();
-    let Some(theirs) = target.threads().first().map(|task| task.credentials()) else { return Ok(()) };
+    let theirs = target.find_thread(|task| Some(task.credentials()));
+    let Some(theirs) = theirs else { return Ok(()) };
     let matches = [mine.uid.effective, mine.uid.real]
         .iter()
         .any(|id| *id == theirs.uid.saved || *id == theirs.uid.real);
@@ -99,7 +96,7 @@ fn to_thread(task: &Task, pid: Option<i32>, tid: i32, signal: i32) -> Result<(),
 }
 
 fn target(pid: Option<i32>, tid: i32) -> Result<Arc<Task>, Errno> {
-    let target = thread(tid).ok_or(Errno::ESRCH.here())?;
+    let target = pid::task(tid).ok_or(Errno::ESRCH.here())?;
     if pid.is_some_and(|pid| target.process().pid() != pid) {
         return err!(ESRCH);
     }

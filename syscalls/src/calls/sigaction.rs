@@ -1,7 +1,7 @@
 //! rt_sigaction(2), rt_sigprocmask(2), rt_sigpending(2), rt_sigreturn(2).
 
 use crate::args::UserPtr;
-use crate::signal::{SigAction, SigInfo, SigSet, Signal, deliver, frame};
+use crate::signal::{self, SigAction, SigInfo, SigSet, Signal, deliver, frame};
 use crate::task::Task;
 use husk_abi::{Errno, err};
 use husk_machine::user::UserContext;
@@ -35,9 +35,7 @@ pub(crate) fn rt_sigaction(
             if action.ignores(signal) {
                 let set = SigSet::only(signal);
                 task.process().pending.lock().discard(set);
-                for task in task.process().threads() {
-                    task.pending.lock().discard(set);
-                }
+                task.process().for_each_thread(|task| task.pending.lock().discard(set));
             } else if before.ignores(signal) {
                 task.process().timers.posix.heed(signal);
             }
@@ -77,8 +75,7 @@ pub(crate) fn rt_sigpending(task: &Task, set: UserPtr<u8>, size: usize) -> Resul
     if size > SET_SIZE {
         return err!(EINVAL);
     }
-    let pending = task.pending.lock().set() | task.process().pending.lock().set();
-    let blocked = pending & task.blocked();
+    let blocked = signal::pending(task) & task.blocked();
     set.write_slice(task.mm(), &blocked.bits().to_le_bytes()[..size])
 }
 

@@ -48,19 +48,30 @@ pub(crate) fn rt_sigtimedwait(
     Ok(taken.signal.number().into())
 }
 
-fn wait_for(task: &Task, set: SigSet, deadline: Option<u64>) -> Result<SigInfo, Errno> {
-    let take = || signal::take(task, set);
-    if let Some(info) = take() {
+/// Takes a signal of the set, waiting for it until the deadline (monotonic nanoseconds).
+///
+/// # Errors
+/// EAGAIN if none came in time, EINTR for another signal.
+pub(crate) fn wait_for(task: &Task, set: SigSet, deadline: Option<u64>) -> Result<SigInfo, Errno> {
+    if let Some(info) = signal::take(task, set) {
         return Ok(info);
     }
-    // While it waits the signals in the set are not blocked: an ignored one among them is not lost, others with handlers end
-    // the wait.
-    let before = task.blocked();
+    task.signals.lock().awaited = set;
+    let taken = sleep_for(task, set, deadline);
+    task.signals.lock().awaited = SigSet::EMPTY;
+    // One that was sent to this thread just now, as it seemed to wait, is taken all the same; further ones are for others.
+    let taken = taken.or_else(|error| signal::take(task, set).ok_or(error));
+    signal::retarget(task, set & task.blocked());
+    taken
+}
+
+fn sleep_for(task: &Task, set: SigSet, deadline: Option<u64>) -> Result<SigInfo, Errno> {
     loop {
-        if let Some(info) = take() {
+        if let Some(info) = signal::take(task, set) {
             return Ok(info);
         }
-        if task.process().ending().is_some() || has_other(task, before, set) {
+        // A signal outside the set ends the wait.
+        if task.has_pending_signal() {
             return err!(EINTR);
         }
         match deadline {
@@ -71,12 +82,6 @@ fn wait_for(task: &Task, set: SigSet, deadline: Option<u64>) -> Result<SigInfo, 
             }
         }
     }
-}
-
-/// Whether a signal outside the set is to be delivered.
-fn has_other(task: &Task, blocked: SigSet, set: SigSet) -> bool {
-    let pending = task.pending.lock().set() | task.process().pending.lock().set();
-    !(pending & !blocked & !set).is_empty()
 }
 
 /// restart_syscall(2): the rest of a call that a signal interrupted.

@@ -120,7 +120,7 @@ impl File for SignalFd {
 
     fn poll(&self) -> Events {
         let Some(task) = caller() else { return Events::empty() };
-        let pending = task.pending.lock().set() | task.process().pending.lock().set();
+        let pending = signal::pending(&task);
         if (pending & self.mask()).is_empty() { Events::empty() } else { Events::IN }
     }
 

@@ -25,7 +25,8 @@ pub(crate) fn deliver(
     interrupted: Option<u64>,
 ) -> bool {
     let mut interrupted = interrupted;
-    task.attention.store(false, Ordering::Release);
+    // A full barrier: what is set afterwards is seen below, or this is set again.
+    task.attention.swap(false, Ordering::AcqRel);
     loop {
         if task.process().ending().is_some() || exit::is_exiting(task) {
             return false;
@@ -33,7 +34,15 @@ pub(crate) fn deliver(
         if wait_while_stopped(task) {
             continue;
         }
-        let Some(info) = next(task) else { break };
+        let times_continued = task.process().times_continued();
+        let Some(info) = next(task) else {
+            restart_without_handler(context, interrupted.take());
+            // What the mask of the call held back may be delivered now.
+            if task.restore_mask() {
+                continue;
+            }
+            return true;
+        };
         let signal = info.signal;
         let action = task.process().handlers.take(signal);
         if action.ignores(signal) {
@@ -47,7 +56,10 @@ pub(crate) fn deliver(
         }
         match signal.default_action() {
             DefaultAction::Ignore | DefaultAction::Continue => {}
-            DefaultAction::Stop => stop(task, signal),
+            // The signals of job control do not stop it, as on Linux for a process whose parent is in another session: nobody
+            // there could continue it.
+            DefaultAction::Stop if signal == Signal::SIGSTOP => task.process().stop(times_continued),
+            DefaultAction::Stop => {}
             DefaultAction::Terminate => {
                 task.process().end(ExitStatus::Signaled(signal.number()));
             }
@@ -59,9 +71,6 @@ pub(crate) fn deliver(
             }
         }
     }
-    restart_without_handler(context, interrupted);
-    restore_mask(task);
-    true
 }
 
 fn next(task: &Task) -> Option<SigInfo> {
@@ -142,35 +151,17 @@ fn restart_without_handler(context: &mut UserContext, interrupted: Option<u64>) 
     again(context, number);
 }
 
-/// Puts back the mask that a call replaced for its duration, if no handler has done so by its frame.
-fn restore_mask(task: &Task) {
-    let mut signals = task.signals.lock();
-    if let Some(saved) = signals.saved.take() {
-        signals.blocked = saved;
-    }
-}
-
-/// SIGSTOP stops the process. The signals of job control do not, as on Linux for a process whose parent is in another
-/// session: nobody there could continue it.
-fn stop(task: &Task, signal: Signal) {
-    if signal == Signal::SIGSTOP {
-        task.process().stopped.store(true, Ordering::Release);
-        task.process().wake_threads();
-    }
-}
-
 /// Sleeps while the process is stopped; true if it did.
 fn wait_while_stopped(task: &Task) -> bool {
     let process = task.process();
-    if !process.stopped.load(Ordering::Acquire) {
+    if !process.is_stopped() {
         return false;
     }
     let kill = SigSet::only(Signal::SIGKILL);
-    while process.stopped.load(Ordering::Acquire) && process.ending().is_none() {
-        let pending = task.pending.lock().set() | process.pending.lock().set();
+    while process.is_stopped() && process.ending().is_none() {
+        let pending = super::pending(task);
         if !(pending & kill).is_empty() {
-            process.stopped.store(false, Ordering::Release);
-            process.wake_threads();
+            process.go_on();
             break;
         }
         thread::park();

@@ -19,7 +19,7 @@ const UC_FLAGS: u64 = 1 | 2 | 4;
 
 /// Marks the extended state in the software bytes of the FXSAVE area, and at its end.
 const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
-const FP_XSTATE_MAGIC2: u32 = 0x4650_5845;
+const FP_XSTATE_MAGIC2: [u8; 4] = 0x4650_5845_u32.to_le_bytes();
 /// Size of the FXSAVE area.
 const FXSAVE_SIZE: usize = 512;
 /// Where its software bytes are.
@@ -154,8 +154,8 @@ pub(crate) fn push(
     if entering {
         sp = alt_stack.sp.wrapping_add(alt_stack.size);
     }
-    let fp = fp_state(context);
-    let fp_addr = sp.wrapping_sub(fp.len() as u64) & !63;
+    let fp_len = UserContext::fp_len() + FP_XSTATE_MAGIC2.len();
+    let fp_addr = sp.wrapping_sub(fp_len as u64) & !63;
     let frame_addr = (fp_addr.wrapping_sub(size_of::<Frame>() as u64) & !15).wrapping_sub(8);
     // On the alternate stack already: rather die than write below it.
     if (nested || entering) && !alt_stack.contains_address(frame_addr) {
@@ -172,8 +172,15 @@ pub(crate) fn push(
         },
         info: info.to_bytes(),
     };
-    task.mm().copy_out(fp_addr, &fp)?;
-    UserPtr::new(frame_addr).write(task.mm(), &frame)?;
+    let mut bytes = core::mem::take(&mut *task.signal_frame.lock());
+    bytes.clear();
+    bytes.extend_from_slice(frame.as_bytes());
+    let fp_at = fp_addr.wrapping_sub(frame_addr) as usize;
+    bytes.resize(fp_at + fp_len, 0);
+    fp_state(context, &mut bytes[fp_at..]);
+    let copied = task.mm().copy_out(frame_addr, &bytes);
+    *task.signal_frame.lock() = bytes;
+    copied?;
     let at = |offset: usize| frame_addr.wrapping_add(offset as u64);
     let regs = &mut context.regs;
     regs.rdi = info.signal.number().into();
@@ -190,9 +197,8 @@ pub(crate) fn push(
 }
 
 /// The floating-point state as it goes onto the stack: XSAVE's standard format with Linux's marks.
-fn fp_state(context: &mut UserContext) -> Vec<u8> {
+fn fp_state(context: &mut UserContext, bytes: &mut [u8]) {
     let len = UserContext::fp_len();
-    let mut bytes = alloc::vec![0; len + 4];
     context.fp_save(&mut bytes[..len]);
     let software = SoftwareBytes {
         magic1: FP_XSTATE_MAGIC1,
@@ -202,8 +208,7 @@ fn fp_state(context: &mut UserContext) -> Vec<u8> {
         padding: [0; 7],
     };
     bytes[SW_BYTES_OFFSET..FXSAVE_SIZE].copy_from_slice(software.as_bytes());
-    bytes[len..].copy_from_slice(&FP_XSTATE_MAGIC2.to_le_bytes());
-    bytes
+    bytes[len..].copy_from_slice(&FP_XSTATE_MAGIC2);
 }
 
 fn sig_context(regs: &UserRegs, trap: &TrapState, mask: SigSet, fpstate: u64) -> SigContext {
@@ -247,7 +252,10 @@ fn sig_context(regs: &UserRegs, trap: &TrapState, mask: SigSet, fpstate: u64) ->
 pub(crate) fn pop(task: &Task, context: &mut UserContext) -> Result<u64, Errno> {
     let frame = UserPtr::<Frame>::new(context.regs.rsp.wrapping_sub(8)).read(task.mm())?;
     let saved = &frame.context.mcontext;
-    restore_fp(task.mm(), context, saved.fpstate)?;
+    let mut bytes = core::mem::take(&mut *task.signal_frame.lock());
+    let restored = restore_fp(task.mm(), context, saved.fpstate, &mut bytes);
+    *task.signal_frame.lock() = bytes;
+    restored?;
     let regs = &mut context.regs;
     *regs = UserRegs {
         rax: saved.ax,
@@ -277,13 +285,19 @@ pub(crate) fn pop(task: &Task, context: &mut UserContext) -> Result<u64, Errno> 
     Ok(saved.ax)
 }
 
-fn restore_fp(mm: &AddressSpace, context: &mut UserContext, addr: u64) -> Result<(), Errno> {
+fn restore_fp(
+    mm: &AddressSpace,
+    context: &mut UserContext,
+    addr: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Errno> {
     if addr == 0 {
         context.fp_reset();
         return Ok(());
     }
     let len = UserContext::fp_len();
-    let mut bytes = alloc::vec![0; len];
+    bytes.clear();
+    bytes.resize(len, 0);
     let (legacy, extended) = bytes.split_at_mut(FXSAVE_SIZE.min(len));
     mm.copy_in(legacy, addr)?;
     let software =
@@ -292,7 +306,7 @@ fn restore_fp(mm: &AddressSpace, context: &mut UserContext, addr: u64) -> Result
     let whole = software.magic1 == FP_XSTATE_MAGIC1
         && (FXSAVE_SIZE + 64..=len).contains(&size)
         && software.extended_size >= software.state_size
-        && UserPtr::<u32>::new(addr.wrapping_add(size as u64)).read(mm)? == FP_XSTATE_MAGIC2;
+        && UserPtr::<[u8; 4]>::new(addr.wrapping_add(size as u64)).read(mm)? == FP_XSTATE_MAGIC2;
     if whole {
         mm.copy_in(&mut extended[..size - FXSAVE_SIZE], addr.wrapping_add(FXSAVE_SIZE as u64))?;
         // Only what the software bytes announce counts.
@@ -305,5 +319,5 @@ fn restore_fp(mm: &AddressSpace, context: &mut UserContext, addr: u64) -> Result
         extended[0] = 3;
     }
     bytes[SW_BYTES_OFFSET..FXSAVE_SIZE].fill(0);
-    context.fp_restore(&bytes).map_err(|_| Errno::EFAULT.here())
+    context.fp_restore(bytes).map_err(|_| Errno::EFAULT.here())
 }

@@ -19,4 +19,4 @@ pub(crate) use number::{DefaultAction, SigSet, Signal};
 pub(crate) use pending::Pending;
 pub(crate) use send::{retarget, send_to_group, send_to_process, send_to_task};
 pub(crate) use state::{AltStack, TaskSignals};
-pub(crate) use take::take;
+pub(crate) use take::{pending, take};

@@ -16,8 +16,7 @@ use husk_abi::{Errno, err};
 pub(crate) fn send_to_task(task: &Task, info: SigInfo) -> Result<(), Errno> {
     let process = task.process();
     prepare(process, info.signal);
-    let blocked = task.blocked().contains(info.signal);
-    if drops(process, &info, blocked) {
+    if drops(process, &info, task) {
         return Ok(());
     }
     check_limit(process, task, &info)?;
@@ -33,40 +32,56 @@ pub(crate) fn send_to_task(task: &Task, info: SigInfo) -> Result<(), Errno> {
 /// As [`send_to_task`].
 pub(crate) fn send_to_process(process: &Process, info: SigInfo) -> Result<(), Errno> {
     let signal = info.signal;
-    let threads = process.threads();
-    let Some(first) = threads.first() else { return Ok(()) };
+    let Some(first) = process.find_thread(|task| Some(task.clone())) else { return Ok(()) };
     prepare(process, signal);
-    let takers = || threads.iter().filter(|task| !task.blocked().contains(signal));
-    // One that is not about to look at another signal already, if there is one.
-    let idle = takers().find(|task| !task.attention.load(Ordering::Acquire));
-    let taker = idle.or_else(|| takers().next());
-    if drops(process, &info, taker.is_none()) {
+    // As on Linux the first thread's mask alone decides whether an ignored signal is kept.
+    if drops(process, &info, &first) {
         return Ok(());
     }
-    check_limit(process, first, &info)?;
+    check_limit(process, &first, &info)?;
     process.pending.lock().push(info);
-    // One that waits for it in sigtimedwait(2) has it blocked: all look.
-    match taker {
-        Some(task) => task.wake(),
-        None => threads.iter().for_each(|task| task.wake()),
-    }
+    wake_taker(process, signal);
     process.signal_waiters.wake(Events::IN);
     Ok(())
+}
+
+/// Wakes a thread that takes a signal which is in the process's queue already: one that blocks it meanwhile, or ends, finds it
+/// there and passes it on ([`retarget`]).
+fn wake_taker(process: &Process, signal: Signal) {
+    // One that is not about to look at another signal already, if there is one.
+    let woken = process.find_thread(|task| {
+        (!task.attention.load(Ordering::Acquire) && task.takes(signal)).then(|| task.wake())
+    });
+    if woken.is_none() {
+        process.find_thread(|task| task.takes(signal).then(|| task.wake()));
+    }
 }
 
 /// A thread will not take the signals in `set` any more, as it blocks them or ends: others look whether one for the process is
 /// among them (retarget_shared_pending() in Linux).
 pub(crate) fn retarget(task: &Task, set: SigSet) {
+    if set.is_empty() {
+        return;
+    }
     let process = task.process();
-    let pending = process.pending.lock().set() & set;
+    let mut pending = process.pending.lock().set() & set;
     if pending.is_empty() {
         return;
     }
-    for other in process.threads() {
-        if !core::ptr::eq(&raw const *other, task) {
-            other.wake();
+    process.find_thread(|other| {
+        if core::ptr::eq(&raw const **other, task) {
+            return None;
         }
-    }
+        let taken = {
+            let signals = other.signals.lock();
+            pending & (!signals.blocked | signals.awaited)
+        };
+        if !taken.is_empty() {
+            other.wake();
+            pending = pending & !taken;
+        }
+        pending.is_empty().then_some(())
+    });
 }
 
 /// Sends a signal to all processes of a group; says whether there are any.
@@ -82,23 +97,24 @@ pub(crate) fn send_to_group(group: i32, info: &SigInfo) -> bool {
 
 /// A signal that continues takes pending ones that stop with it, and the other way round.
 fn prepare(process: &Process, signal: Signal) {
-    if signal == Signal::SIGCONT && process.stopped.swap(false, Ordering::AcqRel) {
-        process.wake_threads();
-    }
     let gone = match signal.default_action() {
-        DefaultAction::Continue => SigSet::STOP,
-        DefaultAction::Stop => SigSet::only(Signal::SIGCONT),
+        DefaultAction::Continue => {
+            process.go_on();
+            SigSet::STOP
+        }
+        DefaultAction::Stop => {
+            let gone = SigSet::only(Signal::SIGCONT);
+            process.pending.lock().discard(gone);
+            gone
+        }
         _ => return,
     };
-    process.pending.lock().discard(gone);
-    for task in process.threads() {
-        task.pending.lock().discard(gone);
-    }
+    process.for_each_thread(|task| task.pending.lock().discard(gone));
 }
 
 /// An ignored signal is not queued, unless it is blocked: its action may change before it is unblocked.
-fn drops(process: &Process, info: &SigInfo, blocked: bool) -> bool {
-    !blocked && process.handlers.get(info.signal).ignores(info.signal)
+fn drops(process: &Process, info: &SigInfo, task: &Task) -> bool {
+    process.handlers.get(info.signal).ignores(info.signal) && !task.blocked().contains(info.signal)
 }
 
 fn check_limit(process: &Process, task: &Task, info: &SigInfo) -> Result<(), Errno> {

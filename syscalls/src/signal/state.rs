@@ -12,6 +12,8 @@ pub(crate) struct TaskSignals {
     pub(crate) blocked: SigSet,
     /// The mask to go back to after a call that replaced it for its duration (ppoll(2), sigsuspend(2)).
     pub(crate) saved: Option<SigSet>,
+    /// What sigtimedwait(2) waits for: though blocked, such a signal may be sent to this thread.
+    pub(crate) awaited: SigSet,
     /// The alternate stack.
     pub(crate) alt_stack: AltStack,
 }
@@ -77,8 +79,8 @@ impl Task {
         super::retarget(self, mask & !old);
     }
 
-    /// Replaces the signal mask for the duration of the current system call. If a handler runs at its end, the old mask comes
-    /// back when that returns, else at once.
+    /// Replaces the signal mask for the duration of the current system call. If the call was interrupted, the old mask comes
+    /// back once handlers have been entered, or when they return; else [`restore_mask`](Self::restore_mask) has to be called.
     pub(crate) fn set_temporary_mask(&self, mask: SigSet) {
         let mut signals = self.signals.lock();
         let old = core::mem::replace(&mut signals.blocked, mask.blockable());
@@ -86,5 +88,15 @@ impl Task {
         drop(signals);
         self.attention.store(true, core::sync::atomic::Ordering::Release);
         super::retarget(self, mask.blockable() & !old);
+    }
+
+    /// Puts back the mask that [`set_temporary_mask`](Self::set_temporary_mask) replaced, if it has not been done yet; says
+    /// whether there was one.
+    pub(crate) fn restore_mask(&self) -> bool {
+        let saved = self.signals.lock().saved.take();
+        if let Some(saved) = saved {
+            self.set_blocked(saved);
+        }
+        saved.is_some()
     }
 }

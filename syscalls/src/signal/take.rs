@@ -20,3 +20,9 @@ pub(crate) fn take(task: &Task, wanted: SigSet) -> Option<SigInfo> {
         }
     }
 }
+
+/// What is pending for the thread, of its own or of the process's. One queue is locked after the other.
+pub(crate) fn pending(task: &Task) -> SigSet {
+    let own = task.pending.lock().set();
+    own | task.process().pending.lock().set()
+}
