@@ -5,8 +5,8 @@
 //! epoll stand on that list alone.
 
 use crate::task::Task;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use bitflags::bitflags;
 use husk_abi::{Errno, err};
 use husk_machine::sync::SpinLock;
@@ -53,19 +53,53 @@ impl Events {
 
 /// Something to be told when an object's readiness changes.
 pub(crate) trait Waiter: Send + Sync {
-    /// May be called in an interrupt handler: it must not sleep. `events` are those that have newly come about.
-    fn wake(&self, events: Events);
+    /// `events` are those that have newly come about. The answer is whether that was of use to somebody; if not, the next one that
+    /// waits exclusively is told.
+    ///
+    /// Called under the lock of the object's list, perhaps in an interrupt handler: it must not sleep, use that list, or drop what
+    /// may do so.
+    fn wake(&self, events: Events) -> bool;
+}
+
+/// Who waits.
+enum Who {
+    Thread(Thread),
+    Other(Arc<dyn Waiter>),
 }
 
 struct Entry {
     key: u64,
     interest: Events,
-    waiter: Arc<dyn Waiter>,
+    who: Who,
+    /// One that waits exclusively: what it is told of is not told to other such ones, until it has had a look.
+    exclusive: bool,
+    /// It has been told, and has not had a look yet. Only kept for those that wait exclusively.
+    told: bool,
+}
+
+#[derive(Default)]
+struct List {
+    last_key: u64,
+    /// In the order in which they came, which is that of their keys.
+    entries: VecDeque<Entry>,
+}
+
+impl List {
+    fn add(&mut self, interest: Events, who: Who, exclusive: bool) -> u64 {
+        self.last_key += 1;
+        let interest = interest | Events::ALWAYS;
+        self.entries.push_back(Entry { key: self.last_key, interest, who, exclusive, told: false });
+        self.last_key
+    }
+
+    fn find(&self, key: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&key, |entry| entry.key).ok()
+    }
 }
 
 /// Those who wait for one object.
 pub(crate) struct Waiters {
-    entries: SpinLock<(u64, Vec<Entry>)>,
+    list: SpinLock<List>,
 }
 
 impl Default for Waiters {
@@ -77,70 +111,98 @@ impl Default for Waiters {
 impl Waiters {
     /// Nobody waits.
     pub(crate) const fn new() -> Self {
-        Self { entries: SpinLock::new((0, Vec::new())) }
+        Self { list: SpinLock::new(List { last_key: 0, entries: VecDeque::new() }) }
     }
 
     /// Adds a waiter for these events; the answer is for [`remove`](Self::remove).
-    pub(crate) fn add(&self, interest: Events, waiter: Arc<dyn Waiter>) -> u64 {
-        let mut entries = self.entries.lock();
-        entries.0 += 1;
-        let key = entries.0;
-        entries.1.push(Entry { key, interest: interest | Events::ALWAYS, waiter });
-        key
+    pub(crate) fn add(&self, interest: Events, waiter: Arc<dyn Waiter>, exclusive: bool) -> u64 {
+        self.list.lock().add(interest, Who::Other(waiter), exclusive)
+    }
+
+    /// Adds the calling thread, to be unparked.
+    pub(crate) fn add_thread(&self, interest: Events, exclusive: bool) -> u64 {
+        let who = Who::Thread(thread::current());
+        self.list.lock().add(interest, who, exclusive)
     }
 
     /// Removes a waiter.
     pub(crate) fn remove(&self, key: u64) {
         let removed = {
-            let mut entries = self.entries.lock();
-            entries.1.iter().position(|entry| entry.key == key).map(|index| entries.1.swap_remove(index))
+            let mut list = self.list.lock();
+            list.find(key).and_then(|at| list.entries.remove(at))
         };
         drop(removed);
     }
 
-    /// Tells all who wait for any of these events.
-    pub(crate) fn wake(&self, events: Events) {
-        let woken: Vec<Arc<dyn Waiter>> = {
-            let entries = self.entries.lock();
-            entries
-                .1
-                .iter()
-                .filter(|entry| entry.interest.intersects(events))
-                .map(|entry| entry.waiter.clone())
-                .collect()
-        };
-        for waiter in woken {
-            waiter.wake(events);
+    /// One that waits exclusively is about to look: what comes now may be told to it again.
+    fn about_to_look(&self, key: u64) {
+        let mut list = self.list.lock();
+        if let Some(at) = list.find(key) {
+            list.entries[at].told = false;
         }
     }
-}
 
-/// A waiter that unparks a thread.
-pub(crate) struct ThreadWaiter(Thread);
+    /// Tells all who wait for any of these events, but of those that wait exclusively only the one that has waited longest; all of
+    /// them if it is an error or the end. Says whether that was of use to somebody.
+    pub(crate) fn wake(&self, events: Events) -> bool {
+        self.tell(events, false)
+    }
 
-impl ThreadWaiter {
-    /// For the calling thread.
-    pub(crate) fn current() -> Arc<Self> {
-        Arc::new(Self(thread::current()))
+    /// Tells only the next one that waits exclusively: one that was told leaves, and there is something left.
+    pub(crate) fn wake_next(&self, events: Events) {
+        self.tell(events, true);
+    }
+
+    fn tell(&self, events: Events, exclusive_only: bool) -> bool {
+        let all = events.intersects(Events::ALWAYS);
+        // The events of which those that wait exclusively have not been told.
+        let mut left = events;
+        let mut of_use = false;
+        let mut list = self.list.lock();
+        for entry in &mut list.entries {
+            let concerned = if entry.exclusive {
+                entry.interest.intersects(left) && !entry.told
+            } else {
+                !exclusive_only && entry.interest.intersects(events)
+            };
+            if !concerned {
+                continue;
+            }
+            let used = match &entry.who {
+                Who::Thread(thread) => {
+                    thread.unpark();
+                    true
+                }
+                Who::Other(waiter) => waiter.wake(events),
+            };
+            of_use |= used;
+            if entry.exclusive && used && !all {
+                // What is on a list of its own is not kept from being told again.
+                entry.told = matches!(entry.who, Who::Thread(_));
+                left.remove(entry.interest);
+                if exclusive_only {
+                    break;
+                }
+            }
+        }
+        of_use
     }
 }
 
-impl Waiter for ThreadWaiter {
-    fn wake(&self, _events: Events) {
-        self.0.unpark();
-    }
-}
-
-/// A waiter in one list, taken out again when dropped.
+/// The calling thread in one list, taken out again when dropped.
 pub(crate) struct Registration<'a> {
     waiters: &'a Waiters,
     key: u64,
 }
 
 impl<'a> Registration<'a> {
-    /// Adds `waiter` to the list.
-    pub(crate) fn new(waiters: &'a Waiters, interest: Events, waiter: Arc<dyn Waiter>) -> Self {
-        Self { waiters, key: waiters.add(interest, waiter) }
+    /// Adds the thread to the list.
+    pub(crate) fn new(waiters: &'a Waiters, interest: Events) -> Self {
+        Self { waiters, key: waiters.add_thread(interest, false) }
+    }
+
+    fn exclusive(waiters: &'a Waiters, interest: Events) -> Self {
+        Self { waiters, key: waiters.add_thread(interest, true) }
     }
 }
 
@@ -166,7 +228,7 @@ pub(crate) fn block_on<R>(
         Err(error) if error == Errno::EAGAIN => {}
         done => return done,
     }
-    let _registration = Registration::new(waiters, interest, ThreadWaiter::current());
+    let _registration = Registration::new(waiters, interest);
     loop {
         match attempt() {
             Err(error) if error == Errno::EAGAIN => {}
@@ -174,6 +236,42 @@ pub(crate) fn block_on<R>(
         }
         sleep(task, deadline)?;
     }
+}
+
+/// As [`block_on`], for objects where what one waiter can take any other can take as well: of several that wait like this only one
+/// is woken at a time. `more` says whether there is something left for the next one.
+///
+/// # Errors
+/// As [`block_on`].
+pub(crate) fn block_on_in_turn<R>(
+    task: &Task,
+    waiters: &Waiters,
+    interest: Events,
+    deadline: Option<u64>,
+    mut attempt: impl FnMut() -> Result<R, Errno>,
+    more: impl Fn() -> bool,
+) -> Result<R, Errno> {
+    match attempt() {
+        Err(error) if error == Errno::EAGAIN => {}
+        done => return done,
+    }
+    let registration = Registration::exclusive(waiters, interest);
+    let result = loop {
+        match attempt() {
+            Err(error) if error == Errno::EAGAIN => {}
+            done => break done,
+        }
+        if let Err(error) = sleep(task, deadline) {
+            break Err(error);
+        }
+        waiters.about_to_look(registration.key);
+    };
+    drop(registration);
+    // It may have been told of something that it has not taken, or not all of it.
+    if more() {
+        waiters.wake_next(interest);
+    }
+    result
 }
 
 /// Parks until unparked, or fails.
@@ -201,26 +299,110 @@ mod tests {
     use super::*;
     use core::sync::atomic::{AtomicU32, Ordering};
 
-    struct Count(AtomicU32);
+    struct Count(AtomicU32, bool);
 
     impl Waiter for Count {
-        fn wake(&self, _events: Events) {
+        fn wake(&self, _events: Events) -> bool {
             self.0.fetch_add(1, Ordering::Relaxed);
+            self.1
         }
+    }
+
+    fn counter(of_use: bool) -> Arc<Count> {
+        Arc::new(Count(AtomicU32::new(0), of_use))
+    }
+
+    fn count(counter: &Count) -> u32 {
+        counter.0.swap(0, Ordering::Relaxed)
     }
 
     #[test]
     fn only_those_interested_are_woken() {
-        let (waiters, count) = (Waiters::new(), Arc::new(Count(AtomicU32::new(0))));
-        let key = waiters.add(Events::READABLE, count.clone());
-        waiters.wake(Events::WRITABLE);
-        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        let (waiters, one) = (Waiters::new(), counter(true));
+        let key = waiters.add(Events::READABLE, one.clone(), false);
+        assert!(!waiters.wake(Events::WRITABLE));
+        assert_eq!(count(&one), 0);
         waiters.wake(Events::IN);
         waiters.wake(Events::HUP);
-        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        assert_eq!(count(&one), 2);
         waiters.remove(key);
         waiters.wake(Events::IN);
-        assert_eq!(count.0.load(Ordering::Relaxed), 2);
-        assert_eq!(Arc::strong_count(&count), 1);
+        assert_eq!(count(&one), 0);
+        assert_eq!(Arc::strong_count(&one), 1);
+    }
+
+    #[test]
+    fn of_those_that_wait_exclusively_one_is_woken() {
+        let waiters = Waiters::new();
+        let [shared, useless, first, second, writer] = [true, false, true, true, true].map(counter);
+        waiters.add(Events::READABLE, first.clone(), true);
+        waiters.add(Events::READABLE, second.clone(), true);
+        waiters.add(Events::WRITABLE, writer.clone(), true);
+        waiters.add(Events::READABLE, shared.clone(), false);
+        let counts = || [&shared, &first, &second, &writer].map(|one| count(one));
+        waiters.wake(Events::READABLE);
+        assert_eq!(counts(), [1, 1, 0, 0]);
+        waiters.wake(Events::READABLE | Events::WRITABLE);
+        assert_eq!(counts(), [1, 1, 0, 1], "one in each direction");
+        waiters.wake(Events::READABLE | Events::HUP);
+        assert_eq!(counts(), [1, 1, 1, 1], "the end concerns all");
+        waiters.wake_next(Events::READABLE);
+        assert_eq!(counts(), [0, 1, 0, 0]);
+
+        let waiters = Waiters::new();
+        waiters.add(Events::READABLE, useless.clone(), true);
+        waiters.add(Events::READABLE, second.clone(), true);
+        waiters.wake(Events::READABLE);
+        assert_eq!((count(&useless), count(&second)), (1, 1), "the next one, if the first could not use it");
+    }
+
+    /// Several threads take what others put, one unit or all at a time; each unit is one wake-up.
+    #[test]
+    fn in_turn_nothing_is_left_while_somebody_sleeps() {
+        const UNITS: u32 = 3000;
+        struct Shared {
+            waiters: Waiters,
+            units: SpinLock<u32>,
+            taken: AtomicU32,
+        }
+        let shared =
+            Arc::new(Shared { waiters: Waiters::new(), units: SpinLock::new(0), taken: AtomicU32::new(0) });
+        let takers: Vec<_> = (0..4)
+            .map(|number| {
+                let shared = shared.clone();
+                std::thread::spawn(move || {
+                    let task = crate::test_support::task();
+                    while shared.taken.load(Ordering::SeqCst) < UNITS {
+                        let attempt = || {
+                            let mut units = shared.units.lock();
+                            if *units == 0 && shared.taken.load(Ordering::SeqCst) < UNITS {
+                                return err!(EAGAIN);
+                            }
+                            let count = if number % 2 == 0 { (*units).min(1) } else { *units };
+                            *units -= count;
+                            shared.taken.fetch_add(count, Ordering::SeqCst);
+                            Ok(())
+                        };
+                        let more =
+                            || *shared.units.lock() > 0 || shared.taken.load(Ordering::SeqCst) >= UNITS;
+                        let deadline = (number == 3).then(|| husk_machine::time::monotonic_ns() + 20_000);
+                        let _ = block_on_in_turn(
+                            &task,
+                            &shared.waiters,
+                            Events::READABLE,
+                            deadline,
+                            attempt,
+                            more,
+                        );
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..UNITS {
+            *shared.units.lock() += 1;
+            shared.waiters.wake(Events::READABLE);
+        }
+        takers.into_iter().for_each(|taker| taker.join().unwrap());
+        assert_eq!(*shared.units.lock(), 0);
     }
 }

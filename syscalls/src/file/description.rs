@@ -4,6 +4,7 @@ use super::locks;
 use super::object::File;
 use super::table::FdTable;
 use crate::mm::Mappable;
+use crate::poll::epoll::Watchers;
 use crate::task::Task;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,6 +43,8 @@ pub(crate) struct FileDescription {
     counted_as_writer: bool,
     /// A lock of flock(2) or an OFD lock may be held.
     may_hold_locks: AtomicBool,
+    /// The epoll instances that watch it.
+    watchers: Watchers,
 }
 
 impl FileDescription {
@@ -74,6 +77,7 @@ impl FileDescription {
             owner: SpinLock::new(Owner::default()),
             counted_as_writer: writer,
             may_hold_locks: AtomicBool::new(false),
+            watchers: Watchers::default(),
         }
     }
 
@@ -138,6 +142,11 @@ impl FileDescription {
     /// Whether calls fail instead of waiting.
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.flags().contains(OpenFlags::NONBLOCK)
+    }
+
+    /// The epoll instances that watch it.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 
     /// The file position; hold it while moving it.
@@ -279,6 +288,7 @@ impl FileDescription {
 
 impl Drop for FileDescription {
     fn drop(&mut self) {
+        self.watchers.file_closed(&*self.file);
         if *self.may_hold_locks.get_mut()
             && let Some(inode) = self.file.inode()
         {

@@ -86,7 +86,8 @@ pub(crate) trait File: Any + Send + Sync {
     fn wait_read(&self, task: &Task, nonblocking: bool, sink: &mut dyn Sink) -> Result<usize, Errno> {
         match self.waiters() {
             Some(waiters) if !nonblocking => {
-                wait::block_on(task, waiters, Events::READABLE, None, || self.read(sink))
+                let more = || self.poll().intersects(Events::READABLE);
+                wait::block_on_in_turn(task, waiters, Events::READABLE, None, || self.read(sink), more)
             }
             _ => self.read(sink),
         }
@@ -101,7 +102,8 @@ pub(crate) trait File: Any + Send + Sync {
         loop {
             let step = match self.waiters() {
                 Some(waiters) if !nonblocking => {
-                    wait::block_on(task, waiters, Events::WRITABLE, None, || self.write(source))
+                    let more = || self.poll().intersects(Events::WRITABLE);
+                    wait::block_on_in_turn(task, waiters, Events::WRITABLE, None, || self.write(source), more)
                 }
                 _ => self.write(source),
             };

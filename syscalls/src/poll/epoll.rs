@@ -1,17 +1,19 @@
 //! An epoll instance (epoll(7)): which files are watched, and which of them may be ready.
 //!
-//! Each watched file has an [`Item`] registered with the object's waiters. A wake-up puts the item on the ready list; waiting
-//! takes items off, asks the object what it is ready for, and puts level-triggered ones back.
+//! Each watched file has an [`Item`] registered with the object's waiters. A wake-up puts the item on the ready list and wakes one of
+//! those who wait for the instance; that one takes items off, asks the object what it is ready for, puts level-triggered ones back, and
+//! wakes the next if some are left.
 
 use crate::args::Fd;
 use crate::file::{File, FileDescription, anon};
 use crate::wait::{Events, Waiter, Waiters};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::format;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use husk_abi::{Errno, err};
 use husk_fs::Metadata;
 use husk_machine::sync::{Mutex, SpinLock};
@@ -33,52 +35,121 @@ pub(crate) struct Request {
 }
 
 /// A watched file.
-struct Item {
-    fd: Fd,
+pub(crate) struct Item {
+    this: Weak<Self>,
+    key: Key,
     description: Weak<FileDescription>,
-    request: SpinLock<Request>,
+    /// The events asked for, with flags. Without an event it is switched off: EPOLLONESHOT has fired, or it is not watched any
+    /// more.
+    events: AtomicU32,
+    data: AtomicU64,
     epoll: Weak<Epoll>,
+    ready: Arc<Ready>,
     /// On the ready list.
     queued: AtomicBool,
-    /// EPOLLONESHOT has fired: nothing more until EPOLL_CTL_MOD.
-    spent: AtomicBool,
     /// The registration with the object's waiters.
-    key: SpinLock<Option<u64>>,
+    registration: SpinLock<Option<u64>>,
 }
 
-/// An epoll instance.
-pub(crate) struct Epoll {
-    this: Weak<Self>,
-    /// By descriptor and description, as one number can come to mean another file.
-    items: Mutex<BTreeMap<(Fd, usize), Arc<Item>>>,
-    ready: SpinLock<VecDeque<Weak<Item>>>,
+/// By descriptor and description, as one number can come to mean another file.
+type Key = (Fd, usize);
+
+/// Which items may be ready, and who waits for that.
+struct Ready {
+    items: SpinLock<VecDeque<Weak<Item>>>,
     waiters: Waiters,
 }
 
+/// An epoll instance.
+///
+/// The lock of `items` is held while events are taken, too, so that each is taken by one thread. Wake-ups do without it.
+pub(crate) struct Epoll {
+    this: Weak<Self>,
+    items: Mutex<BTreeMap<Key, Arc<Item>>>,
+    /// Those whose file was closed while somebody held the lock of `items`: to be removed by that one.
+    closed: SpinLock<Vec<Arc<Item>>>,
+    ready: Arc<Ready>,
+}
+
+/// Held while an instance is added to another, so that two threads do not make a circle together.
+static NESTING: Mutex<()> = Mutex::new(());
+
 impl Item {
-    fn interest(&self) -> Events {
-        Events::from_bits_truncate(self.request.lock().events) | Events::ALWAYS
+    fn events(&self) -> u32 {
+        self.events.load(Ordering::Acquire)
     }
 
-    fn queue(self: &Arc<Self>, epoll: &Epoll) {
+    /// What is waited for; nothing if it is switched off.
+    fn interest(&self) -> Events {
+        Events::from_bits_truncate(self.events() & !FLAGS)
+    }
+
+    fn set(&self, request: Request) {
+        self.data.store(request.data, Ordering::Relaxed);
+        self.events.store(request.events | Events::ALWAYS.bits(), Ordering::Release);
+    }
+
+    fn switch_off(&self) {
+        self.events.fetch_and(FLAGS, Ordering::AcqRel);
+    }
+
+    /// Puts it on the ready list. Whether somebody was woken.
+    fn queue(&self) -> bool {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            epoll.ready.lock().push_back(Arc::downgrade(self));
+            self.ready.items.lock().push_back(self.this.clone());
         }
-        epoll.waiters.wake(Events::READABLE);
+        self.ready.waiters.wake(Events::READABLE)
+    }
+
+    /// No event of this file comes any more.
+    fn unregister(&self, file: &dyn File) {
+        self.switch_off();
+        let key = self.registration.lock().take();
+        if let (Some(key), Some(waiters)) = (key, file.waiters()) {
+            waiters.remove(key);
+        }
     }
 }
 
-/// What the object's waiters hold: the item, not kept alive by it.
-struct ItemWaiter(Weak<Item>);
-
-impl Waiter for ItemWaiter {
-    fn wake(&self, events: Events) {
-        let Some(item) = self.0.upgrade() else { return };
-        if !events.intersects(item.interest()) || item.spent.load(Ordering::Acquire) {
-            return;
+impl Waiter for Item {
+    fn wake(&self, events: Events) -> bool {
+        if !events.intersects(self.interest()) {
+            return false;
         }
-        if let Some(epoll) = item.epoll.upgrade() {
-            item.queue(&epoll);
+        let woken = self.queue();
+        woken || self.events() & raw::EPOLLEXCLUSIVE == 0
+    }
+}
+
+/// The items of an open file description in all instances.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    items: SpinLock<Vec<Weak<Item>>>,
+}
+
+impl Watchers {
+    fn add(&self, item: &Arc<Item>) {
+        self.items.lock().push(Arc::downgrade(item));
+    }
+
+    fn remove(&self, item: &Item) {
+        let mut items = self.items.lock();
+        if let Some(at) = items.iter().position(|other| core::ptr::eq(other.as_ptr(), item)) {
+            let removed = items.swap_remove(at);
+            drop(items);
+            drop(removed);
+        }
+    }
+
+    /// The description is gone, and so are its items.
+    pub(crate) fn file_closed(&mut self, file: &dyn File) {
+        for item in self.items.get_mut().drain(..) {
+            let Some(item) = item.upgrade() else { continue };
+            item.unregister(file);
+            if let Some(epoll) = item.epoll.upgrade() {
+                epoll.closed.lock().push(item);
+                epoll.remove_closed();
+            }
         }
     }
 }
@@ -89,9 +160,36 @@ impl Epoll {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             items: Mutex::new(BTreeMap::new()),
-            ready: SpinLock::new(VecDeque::new()),
-            waiters: Waiters::new(),
+            closed: SpinLock::new(Vec::new()),
+            ready: Arc::new(Ready { items: SpinLock::new(VecDeque::new()), waiters: Waiters::new() }),
         })
+    }
+
+    /// Works on the items under their lock.
+    fn with_items<R>(&self, f: impl FnOnce(&mut BTreeMap<Key, Arc<Item>>) -> R) -> R {
+        let mut items = self.items.lock();
+        self.drop_closed(&mut items);
+        let result = f(&mut items);
+        drop(items);
+        self.remove_closed();
+        result
+    }
+
+    /// Removes items of files that were closed, unless somebody has the lock, who will do so after releasing it.
+    fn remove_closed(&self) {
+        // It may happen that a file is closed while its instance looks at it: so the lock is not waited for.
+        while !self.closed.lock().is_empty() {
+            let Some(mut items) = self.items.try_lock() else { return };
+            self.drop_closed(&mut items);
+        }
+    }
+
+    fn drop_closed(&self, items: &mut BTreeMap<Key, Arc<Item>>) {
+        for item in core::mem::take(&mut *self.closed.lock()) {
+            if items.get(&item.key).is_some_and(|other| Arc::ptr_eq(other, &item)) {
+                items.remove(&item.key);
+            }
+        }
     }
 
     /// EPOLL_CTL_ADD.
@@ -104,35 +202,37 @@ impl Epoll {
         description: &Arc<FileDescription>,
         request: Request,
     ) -> Result<(), Errno> {
-        if let Some(inner) = as_epoll(&**description.file())
-            && (core::ptr::eq(inner, self) || inner.depth(self, NESTING_MAX).is_none())
-        {
+        let inner = as_epoll(&**description.file());
+        let _nesting = inner.map(|_| NESTING.lock());
+        if inner.is_some_and(|inner| core::ptr::eq(inner, self) || inner.depth(self, NESTING_MAX).is_none()) {
             return err!(ELOOP);
         }
         let key = (fd, Arc::as_ptr(description).addr());
-        let mut items = self.items.lock();
-        items.retain(|_, item| item.description.strong_count() > 0);
-        if items.contains_key(&key) {
-            return err!(EEXIST);
-        }
-        let item = Arc::new(Item {
-            fd,
-            description: Arc::downgrade(description),
-            request: SpinLock::new(request),
-            epoll: self.this.clone(),
-            queued: AtomicBool::new(false),
-            spent: AtomicBool::new(false),
-            key: SpinLock::new(None),
-        });
-        if let Some(waiters) = description.file().waiters() {
-            // All events: which ones count may be changed later.
-            let key = waiters.add(Events::all(), Arc::new(ItemWaiter(Arc::downgrade(&item))));
-            *item.key.lock() = Some(key);
-        }
-        items.insert(key, item.clone());
-        drop(items);
-        self.check(&item, description);
-        Ok(())
+        self.with_items(|items| {
+            let Entry::Vacant(place) = items.entry(key) else { return err!(EEXIST) };
+            let item = place.insert(Arc::new_cyclic(|this| Item {
+                this: this.clone(),
+                key,
+                description: Arc::downgrade(description),
+                events: AtomicU32::new(0),
+                data: AtomicU64::new(0),
+                epoll: self.this.clone(),
+                ready: self.ready.clone(),
+                queued: AtomicBool::new(false),
+                registration: SpinLock::new(None),
+            }));
+            item.set(request);
+            description.watchers().add(item);
+            if let Some(waiters) = description.file().waiters() {
+                let exclusive = request.events & raw::EPOLLEXCLUSIVE != 0;
+                // Those of an exclusive one stay as they are; for others all, as which ones count may be changed later.
+                let interest = if exclusive { item.interest() } else { Events::all() };
+                let key = waiters.add(interest, item.clone(), exclusive);
+                *item.registration.lock() = Some(key);
+            }
+            check(item, description);
+            Ok(())
+        })
     }
 
     /// EPOLL_CTL_MOD.
@@ -145,17 +245,16 @@ impl Epoll {
         description: &Arc<FileDescription>,
         request: Request,
     ) -> Result<(), Errno> {
-        let item = self.find(fd, description)?;
-        {
-            let mut current = item.request.lock();
-            if (current.events | request.events) & raw::EPOLLEXCLUSIVE != 0 {
+        let key = (fd, Arc::as_ptr(description).addr());
+        self.with_items(|items| {
+            let item = items.get(&key).ok_or(Errno::ENOENT.here())?;
+            if (item.events() | request.events) & raw::EPOLLEXCLUSIVE != 0 {
                 return err!(EINVAL);
             }
-            *current = request;
-        }
-        item.spent.store(false, Ordering::Release);
-        self.check(&item, description);
-        Ok(())
+            item.set(request);
+            check(item, description);
+            Ok(())
+        })
     }
 
     /// EPOLL_CTL_DEL.
@@ -164,27 +263,17 @@ impl Epoll {
     /// ENOENT.
     pub(crate) fn delete(&self, fd: Fd, description: &Arc<FileDescription>) -> Result<(), Errno> {
         let key = (fd, Arc::as_ptr(description).addr());
-        let item = self.items.lock().remove(&key).ok_or(Errno::ENOENT.here())?;
-        unregister(&item);
+        let item = self.with_items(|items| items.remove(&key)).ok_or(Errno::ENOENT.here())?;
+        item.unregister(&**description.file());
+        description.watchers().remove(&item);
         Ok(())
-    }
-
-    fn find(&self, fd: Fd, description: &Arc<FileDescription>) -> Result<Arc<Item>, Errno> {
-        let key = (fd, Arc::as_ptr(description).addr());
-        self.items.lock().get(&key).cloned().ok_or(Errno::ENOENT.here())
-    }
-
-    fn check(&self, item: &Arc<Item>, description: &FileDescription) {
-        if description.file().poll().intersects(item.interest()) {
-            item.queue(self);
-        }
     }
 
     /// How deep the instances nest below this one; `None` if `above` is among them or it is deeper than `limit`.
     fn depth(&self, above: &Self, limit: usize) -> Option<usize> {
         let limit = limit.checked_sub(1)?;
         let watched: Vec<_> =
-            self.items.lock().values().filter_map(|item| item.description.upgrade()).collect();
+            self.with_items(|items| items.values().filter_map(|item| item.description.upgrade()).collect());
         let mut deepest = 0;
         for description in watched {
             if let Some(inner) = as_epoll(&**description.file()) {
@@ -197,54 +286,77 @@ impl Epoll {
         Some(deepest)
     }
 
-    /// Takes up to `max` events.
+    /// Takes up to `max` events: `emit` gets the events and the data of each. If that fails, the event stays.
     ///
     /// # Errors
-    /// EAGAIN if nothing is ready.
-    pub(crate) fn take(&self, max: usize) -> Result<Vec<(u32, u64)>, Errno> {
-        let mut taken = Vec::new();
-        let mut again = Vec::new();
-        // Only those that are on the list now: level-triggered ones come back.
-        let mut left = self.ready.lock().len();
-        while taken.len() < max && left > 0 {
-            left -= 1;
-            let Some(item) = self.ready.lock().pop_front() else { break };
-            let Some(item) = item.upgrade() else { continue };
-            item.queued.store(false, Ordering::Release);
-            let Some(description) = item.description.upgrade() else { continue };
-            if item.spent.load(Ordering::Acquire) {
-                continue;
-            }
-            let events = description.file().poll() & item.interest();
-            if events.is_empty() {
-                continue;
-            }
-            let request = *item.request.lock();
-            taken.push((events.bits(), request.data));
-            if request.events & raw::EPOLLONESHOT != 0 {
-                item.spent.store(true, Ordering::Release);
-            } else if request.events & raw::EPOLLET == 0 {
-                again.push(item);
-            }
+    /// EAGAIN if nothing is ready; what `emit` said at the first event.
+    pub(crate) fn take(
+        &self,
+        max: usize,
+        mut emit: impl FnMut(usize, u32, u64) -> Result<(), Errno>,
+    ) -> Result<usize, Errno> {
+        if self.ready.items.lock().is_empty() {
+            return err!(EAGAIN);
         }
-        let mut ready = self.ready.lock();
-        for item in again {
-            if !item.queued.swap(true, Ordering::AcqRel) {
-                ready.push_back(Arc::downgrade(&item));
+        self.with_items(|_| {
+            let mut taken = 0;
+            // Only those that are on the list now: level-triggered ones come back.
+            let mut left = self.ready.items.lock().len();
+            while taken < max && left > 0 {
+                left -= 1;
+                let Some((item, events)) = self.next_ready() else { continue };
+                let flags = item.events();
+                if let Err(error) = emit(taken, events.bits(), item.data.load(Ordering::Relaxed)) {
+                    self.put_back(&item, true);
+                    return if taken > 0 { Ok(taken) } else { Err(error) };
+                }
+                taken += 1;
+                if flags & raw::EPOLLONESHOT != 0 {
+                    item.switch_off();
+                } else if flags & raw::EPOLLET == 0 {
+                    self.put_back(&item, false);
+                }
             }
+            if taken > 0 { Ok(taken) } else { err!(EAGAIN) }
+        })
+    }
+
+    /// Takes the first item off the ready list; none if it is not ready (any more).
+    fn next_ready(&self) -> Option<(Arc<Item>, Events)> {
+        let item = self.ready.items.lock().pop_front()?.upgrade()?;
+        // Before looking: a wake-up that comes now puts it on the list again.
+        item.queued.swap(false, Ordering::AcqRel);
+        let description = item.description.upgrade()?;
+        let interest = item.interest();
+        if interest.is_empty() {
+            return None;
         }
-        drop(ready);
-        if taken.is_empty() { err!(EAGAIN) } else { Ok(taken) }
+        let events = description.file().poll() & interest;
+        (!events.is_empty()).then_some((item, events))
+    }
+
+    fn put_back(&self, item: &Arc<Item>, first: bool) {
+        if item.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut ready = self.ready.items.lock();
+        if first {
+            ready.push_front(Arc::downgrade(item));
+        } else {
+            ready.push_back(Arc::downgrade(item));
+        }
+    }
+
+    /// Whether something may be ready.
+    pub(crate) fn may_be_ready(&self) -> bool {
+        !self.ready.items.lock().is_empty()
     }
 }
 
-fn unregister(item: &Item) {
-    let key = item.key.lock().take();
-    if let Some(key) = key
-        && let Some(description) = item.description.upgrade()
-        && let Some(waiters) = description.file().waiters()
-    {
-        waiters.remove(key);
+/// Queues an item that is ready already.
+fn check(item: &Arc<Item>, description: &FileDescription) {
+    if description.file().poll().intersects(item.interest()) {
+        item.queue();
     }
 }
 
@@ -257,7 +369,11 @@ pub(crate) fn as_epoll(file: &dyn File) -> Option<&Epoll> {
 impl Drop for Epoll {
     fn drop(&mut self) {
         for item in self.items.get_mut().values() {
-            unregister(item);
+            item.switch_off();
+            if let Some(description) = item.description.upgrade() {
+                item.unregister(&**description.file());
+                description.watchers().remove(item);
+            }
         }
     }
 }
@@ -276,32 +392,39 @@ impl File for Epoll {
     }
 
     fn poll(&self) -> Events {
-        let ready: Vec<_> = self.ready.lock().iter().filter_map(Weak::upgrade).collect();
-        let any = ready.iter().any(|item| {
-            !item.spent.load(Ordering::Acquire)
-                && item
-                    .description
-                    .upgrade()
-                    .is_some_and(|description| description.file().poll().intersects(item.interest()))
-        });
-        if any { Events::READABLE } else { Events::empty() }
+        if !self.may_be_ready() {
+            return Events::empty();
+        }
+        self.with_items(|_| {
+            // Those that are not ready any more go: each is looked at once.
+            let mut left = self.ready.items.lock().len();
+            while left > 0 {
+                left -= 1;
+                if let Some((item, _)) = self.next_ready() {
+                    self.put_back(&item, true);
+                    return Events::READABLE;
+                }
+            }
+            Events::empty()
+        })
     }
 
     fn waiters(&self) -> Option<&Waiters> {
-        Some(&self.waiters)
+        Some(&self.ready.waiters)
     }
 
     fn fd_info(&self) -> Vec<u8> {
-        let items = self.items.lock();
-        let lines = items.values().filter(|item| item.description.strong_count() > 0).map(|item| {
-            let request = *item.request.lock();
-            let metadata =
-                item.description.upgrade().map(|description| description.metadata()).unwrap_or_default();
+        let watched: Vec<_> = self.with_items(|items| {
+            let watched = items.values().filter_map(|item| Some((item.clone(), item.description.upgrade()?)));
+            watched.collect()
+        });
+        let lines = watched.iter().map(|(item, description)| {
+            let metadata = description.metadata();
             format!(
                 "tfd: {:8} events: {:8x} data: {:16x}  pos:{} ino:{:x} sdev:{:x}\n",
-                item.fd.0,
-                request.events,
-                request.data,
+                item.key.0.0,
+                item.events(),
+                item.data.load(Ordering::Relaxed),
                 0,
                 metadata.ino,
                 metadata.dev.encode()
@@ -327,6 +450,16 @@ mod tests {
         description.file().write(&mut SliceSource::new(bytes)).unwrap();
     }
 
+    fn take(epoll: &Epoll) -> Result<Vec<(u32, u64)>, Errno> {
+        let mut taken = Vec::new();
+        let count = epoll.take(8, |_, events, data| {
+            taken.push((events, data));
+            Ok(())
+        })?;
+        assert_eq!(count, taken.len());
+        Ok(taken)
+    }
+
     fn watching(events: u32) -> (Arc<Epoll>, Arc<FileDescription>, Arc<FileDescription>) {
         let epoll = Epoll::new();
         let (read, write) = pipe();
@@ -337,42 +470,42 @@ mod tests {
     #[test]
     fn level_triggered_repeats_until_it_is_read() {
         let (epoll, read, write) = watching(raw::EPOLLIN);
-        assert_eq!(epoll.take(8), Err(Errno::EAGAIN));
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
         put(&write, b"x");
-        assert_eq!(epoll.take(8), Ok(alloc::vec![(raw::EPOLLIN, 7)]));
-        assert_eq!(epoll.take(8), Ok(alloc::vec![(raw::EPOLLIN, 7)]));
+        assert_eq!(take(&epoll), Ok(vec![(raw::EPOLLIN, 7)]));
+        assert_eq!(take(&epoll), Ok(vec![(raw::EPOLLIN, 7)]));
         read.file().read(&mut VecSink::new(8)).unwrap();
-        assert_eq!(epoll.take(8), Err(Errno::EAGAIN));
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
     }
 
     #[test]
     fn edge_triggered_fires_once_a_change() {
         let (epoll, _read, write) = watching(raw::EPOLLIN | raw::EPOLLET);
         put(&write, b"x");
-        assert!(epoll.take(8).is_ok());
-        assert_eq!(epoll.take(8), Err(Errno::EAGAIN));
+        assert!(take(&epoll).is_ok());
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
         put(&write, b"y");
-        assert!(epoll.take(8).is_ok());
+        assert!(take(&epoll).is_ok());
     }
 
     #[test]
     fn one_shot_waits_for_a_modification() {
         let (epoll, read, write) = watching(raw::EPOLLIN | raw::EPOLLONESHOT);
         put(&write, b"x");
-        assert!(epoll.take(8).is_ok());
+        assert!(take(&epoll).is_ok());
         put(&write, b"y");
-        assert_eq!(epoll.take(8), Err(Errno::EAGAIN));
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
         epoll.modify(Fd(3), &read, Request { events: raw::EPOLLIN, data: 9 }).unwrap();
-        assert_eq!(epoll.take(8), Ok(alloc::vec![(raw::EPOLLIN, 9)]));
+        assert_eq!(take(&epoll), Ok(vec![(raw::EPOLLIN, 9)]));
     }
 
     #[test]
     fn hang_up_is_always_reported_and_closed_files_vanish() {
         let (epoll, read, write) = watching(0);
         drop(write);
-        assert_eq!(epoll.take(8), Ok(alloc::vec![(raw::EPOLLHUP, 7)]));
+        assert_eq!(take(&epoll), Ok(vec![(raw::EPOLLHUP, 7)]));
         drop(read);
-        assert_eq!(epoll.take(8), Err(Errno::EAGAIN));
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
     }
 
     #[test]
@@ -385,5 +518,126 @@ mod tests {
         let outer_file = FileDescription::new(outer.clone(), OpenFlags::RDWR);
         outer.add(Fd(4), &inner_file, request).unwrap();
         assert_eq!(epoll.add(Fd(5), &outer_file, request), Err(Errno::ELOOP));
+    }
+
+    #[test]
+    fn a_closed_file_leaves_at_once_and_leaves_nothing_behind() {
+        let (epoll, read, write) = watching(raw::EPOLLIN);
+        let other = Epoll::new();
+        other.add(Fd(3), &read, Request { events: raw::EPOLLIN, data: 0 }).unwrap();
+        put(&write, b"x");
+        drop(read);
+        assert!(epoll.items.lock().is_empty() && other.items.lock().is_empty());
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
+        // The pipe itself lives on: an instance that goes, or an item, must not stay in its list.
+        let waiting = Arc::downgrade(&epoll.ready);
+        drop(epoll);
+        assert_eq!(waiting.strong_count(), 0);
+        drop(other);
+    }
+
+    #[test]
+    fn an_event_that_could_not_be_stored_stays() {
+        let (epoll, _read, write) = watching(raw::EPOLLIN | raw::EPOLLET | raw::EPOLLONESHOT);
+        put(&write, b"x");
+        assert_eq!(epoll.take(8, |_, _, _| err!(EFAULT)), Err(Errno::EFAULT));
+        assert_eq!(take(&epoll), Ok(vec![(raw::EPOLLIN, 7)]));
+        assert_eq!(take(&epoll), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn an_exclusive_one_without_waiters_lets_the_next_have_it() {
+        let (read, write) = pipe();
+        let request = Request { events: raw::EPOLLIN | raw::EPOLLEXCLUSIVE, data: 0 };
+        let instances = [Epoll::new(), Epoll::new()];
+        instances.iter().for_each(|epoll| epoll.add(Fd(3), &read, request).unwrap());
+        put(&write, b"x");
+        assert!(take(&instances[0]).is_ok() && take(&instances[1]).is_ok());
+        read.file().read(&mut VecSink::new(8)).unwrap();
+        assert!(take(&instances[0]).is_err() && take(&instances[1]).is_err());
+        instances[0].ready.waiters.add_thread(Events::READABLE, true);
+        put(&write, b"x");
+        assert!(
+            take(&instances[0]).is_ok() && take(&instances[1]).is_err(),
+            "the first has somebody who waits"
+        );
+    }
+
+    /// Each event is a token in one of many pipes, which whoever gets the event takes: one-shot items are armed again after that.
+    fn threads_take_each_event_once(flags: u32) {
+        const PIPES: usize = 16;
+        const ROUNDS: usize = 400;
+        let epoll = Epoll::new();
+        let pipes: Arc<Vec<_>> = Arc::new((0..PIPES).map(|_| pipe()).collect());
+        for (index, (read, _)) in pipes.iter().enumerate() {
+            epoll.add(Fd(3), read, Request { events: raw::EPOLLIN | flags, data: index as u64 }).unwrap();
+        }
+        let taken = Arc::new(core::sync::atomic::AtomicUsize::new(0));
+        let takers: Vec<_> = (0..3)
+            .map(|_| {
+                let (epoll, pipes, taken) = (epoll.clone(), pipes.clone(), taken.clone());
+                std::thread::spawn(move || {
+                    let task = crate::test_support::task();
+                    let deadline = husk_machine::time::monotonic_ns() + 30_000_000_000;
+                    while taken.load(Ordering::SeqCst) < PIPES * ROUNDS {
+                        let mut found = None;
+                        let attempt = || {
+                            let done = taken.load(Ordering::SeqCst) >= PIPES * ROUNDS;
+                            if done {
+                                Ok(0)
+                            } else {
+                                epoll.take(1, |_, _, data| {
+                                    found = Some(data as usize);
+                                    Ok(())
+                                })
+                            }
+                        };
+                        let more = || epoll.may_be_ready() || taken.load(Ordering::SeqCst) >= PIPES * ROUNDS;
+                        crate::wait::block_on_in_turn(
+                            &task,
+                            &epoll.ready.waiters,
+                            Events::READABLE,
+                            Some(deadline),
+                            attempt,
+                            more,
+                        )
+                        .expect("an event was lost");
+                        let Some(index) = found else { continue };
+                        let mut sink = VecSink::new(PIPES * ROUNDS);
+                        match pipes[index].0.file().read(&mut sink) {
+                            Ok(_) => {
+                                let before = taken.fetch_add(sink.into_bytes().len(), Ordering::SeqCst);
+                                assert!(before < PIPES * ROUNDS);
+                            }
+                            Err(_) => {
+                                assert_eq!(
+                                    flags & raw::EPOLLONESHOT,
+                                    0,
+                                    "one event was given to two threads"
+                                );
+                            }
+                        }
+                        if flags & raw::EPOLLONESHOT != 0 {
+                            let request = Request { events: raw::EPOLLIN | flags, data: index as u64 };
+                            epoll.modify(Fd(3), &pipes[index].0, request).unwrap();
+                        }
+                        epoll.ready.waiters.wake_next(Events::READABLE);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..ROUNDS {
+            for (_, write) in pipes.iter() {
+                put(write, b"x");
+            }
+        }
+        takers.into_iter().for_each(|taker| taker.join().unwrap());
+    }
+
+    #[test]
+    fn threads_take_each_event_once_whatever_the_trigger() {
+        threads_take_each_event_once(0);
+        threads_take_each_event_once(raw::EPOLLET);
+        threads_take_each_event_once(raw::EPOLLONESHOT);
     }
 }

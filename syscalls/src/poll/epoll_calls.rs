@@ -1,7 +1,7 @@
 //! epoll_create(2), epoll_ctl(2), epoll_wait(2) and their relatives.
 
 use super::epoll::{Epoll, FLAGS, Request, as_epoll};
-use super::{deadline, set_mask};
+use super::{deadline, with_mask};
 use crate::args::{Fd, UserPtr};
 use crate::file::{FileDescription, file_limit};
 use crate::task::Task;
@@ -25,9 +25,6 @@ const _: () = assert!(size_of::<EpollEvent>() == 12);
 
 /// Most events that one call may ask for.
 const MAX_EVENTS: i32 = i32::MAX / 12;
-
-/// Most events that one call returns here; the rest waits for the next.
-const BATCH: usize = 4096;
 
 /// epoll_create(2): the size only has to be positive.
 pub(crate) fn epoll_create(task: &Task, size: i32) -> Result<Fd, Errno> {
@@ -109,8 +106,7 @@ pub(crate) fn epoll_pwait(
     mask: UserPtr<u64>,
     mask_size: usize,
 ) -> Result<usize, Errno> {
-    set_mask(task, mask, mask_size)?;
-    epoll_wait(task, fd, events, max, timeout)
+    with_mask(task, mask, mask_size, || epoll_wait(task, fd, events, max, timeout))
 }
 
 /// epoll_pwait2(2).
@@ -124,8 +120,7 @@ pub(crate) fn epoll_pwait2(
     mask_size: usize,
 ) -> Result<usize, Errno> {
     let deadline = deadline(task, timeout)?;
-    set_mask(task, mask, mask_size)?;
-    wait_until(task, fd, events, max, deadline)
+    with_mask(task, mask, mask_size, || wait_until(task, fd, events, max, deadline))
 }
 
 fn wait_until(
@@ -141,17 +136,15 @@ fn wait_until(
     let instance = task.files().get(fd)?;
     let epoll = as_epoll(&**instance.file()).ok_or(Errno::EINVAL.here())?;
     let waiters = crate::file::File::waiters(epoll).ok_or(Errno::EINVAL.here())?;
-    let max = (max as usize).min(BATCH);
-    let taken = match wait::block_on(task, waiters, Events::READABLE, deadline, || epoll.take(max)) {
-        Err(error) if error == Errno::EAGAIN => return Ok(0),
-        Err(error) if error == Errno::ERESTARTSYS => return err!(EINTR),
-        taken => taken?,
+    let take = || {
+        epoll.take(max as usize, |index, ready, data| {
+            let event = EpollEvent { events: ready, data: [data as u32, (data >> 32) as u32] };
+            events.add(index).write(task.mm(), &event)
+        })
     };
-    for (index, (ready, data)) in taken.iter().enumerate() {
-        let event = EpollEvent { events: *ready, data: [*data as u32, (*data >> 32) as u32] };
-        if let Err(error) = events.add(index).write(task.mm(), &event) {
-            return if index > 0 { Ok(index) } else { Err(error) };
-        }
+    match wait::block_on_in_turn(task, waiters, Events::READABLE, deadline, take, || epoll.may_be_ready()) {
+        Err(error) if error == Errno::EAGAIN => Ok(0),
+        Err(error) if error == Errno::ERESTARTSYS => err!(EINTR),
+        taken => taken,
     }
-    Ok(taken.len())
 }

@@ -12,7 +12,7 @@ use crate::args::UserPtr;
 use crate::file::FileDescription;
 use crate::signal::SigSet;
 use crate::task::Task;
-use crate::wait::{self, Events, ThreadWaiter};
+use crate::wait::{self, Events};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use husk_abi::{Errno, Timespec, err};
@@ -34,11 +34,10 @@ struct Registrations<'a> {
 
 impl<'a> Registrations<'a> {
     fn new(watched: impl Iterator<Item = &'a Watched>) -> Self {
-        let waiter = ThreadWaiter::current();
         let mut keys = Vec::new();
         for one in watched {
             if let Some(waiters) = one.description.file().waiters() {
-                keys.push((&*one.description, waiters.add(one.interest, waiter.clone())));
+                keys.push((&*one.description, waiters.add_thread(one.interest, false)));
             }
         }
         Self { keys }
@@ -83,17 +82,29 @@ fn wait_for(
     }
 }
 
-/// Puts the signal mask of ppoll(2) and its relatives in force for the call.
+/// Makes a call with the signal mask of ppoll(2) and its relatives in force. Unless a signal has interrupted it, the old mask is back
+/// before signals are looked at.
 ///
 /// # Errors
-/// EINVAL for a size that is not the kernel's; EFAULT.
-fn set_mask(task: &Task, mask: UserPtr<u64>, size: usize) -> Result<(), Errno> {
-    let Some(mask) = mask.non_null() else { return Ok(()) };
+/// EINVAL for a size that is not the kernel's; EFAULT; the call's.
+fn with_mask<R>(
+    task: &Task,
+    mask: UserPtr<u64>,
+    size: usize,
+    call: impl FnOnce() -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    let Some(mask) = mask.non_null() else { return call() };
     if size != SIGSET_SIZE {
         return err!(EINVAL);
     }
     task.set_temporary_mask(SigSet::from_bits(mask.read(task.mm())?));
-    Ok(())
+    let result = call();
+    let interrupted =
+        [Errno::EINTR, Errno::ERESTARTNOHAND].into_iter().any(|code| result.as_ref().err() == Some(&code));
+    if !interrupted {
+        task.restore_mask();
+    }
+    result
 }
 
 /// When a relative time-out ends, in monotonic nanoseconds; `None` is never.

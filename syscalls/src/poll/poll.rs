@@ -1,6 +1,6 @@
 //! poll(2), ppoll(2).
 
-use super::{Watched, deadline, left, set_mask, wait_for};
+use super::{Watched, deadline, left, wait_for, with_mask};
 use crate::args::{Fd, UserPtr};
 use crate::file::file_limit;
 use crate::task::Task;
@@ -49,11 +49,10 @@ pub(crate) fn ppoll(
     mask_size: usize,
 ) -> Result<u64, Errno> {
     let deadline = deadline(task, timeout)?;
-    set_mask(task, mask, mask_size)?;
-    let result = match poll_once(task, fds, count, deadline) {
+    let result = with_mask(task, mask, mask_size, || match poll_once(task, fds, count, deadline) {
         Err(error) if error == Errno::ERESTARTSYS => err!(ERESTARTNOHAND),
         done => done,
-    };
+    });
     if let Some(deadline) = deadline {
         // A time-out that cannot be written is no error, as on Linux.
         let _ = timeout.write(task.mm(), &Timespec::from_nanos(left(deadline)));

@@ -1,6 +1,6 @@
 //! select(2), pselect6(2).
 
-use super::{Watched, deadline, left, set_mask, wait_for};
+use super::{Watched, deadline, left, wait_for, with_mask};
 use crate::args::{Fd, UserPtr};
 use crate::task::Task;
 use crate::wait::Events;
@@ -64,11 +64,13 @@ pub(crate) fn pselect6(
     mask: UserPtr<MaskArgument>,
 ) -> Result<u64, Errno> {
     let deadline = deadline(task, timeout)?;
-    if let Some(mask) = mask.non_null() {
-        let [address, size] = mask.read(task.mm())?;
-        set_mask(task, UserPtr::new(address), size as usize)?;
-    }
-    let result = select_until(task, count, [read, write, except], deadline);
+    let [address, size] = match mask.non_null() {
+        Some(mask) => mask.read(task.mm())?,
+        None => [0; 2],
+    };
+    let result = with_mask(task, UserPtr::new(address), size as usize, || {
+        select_until(task, count, [read, write, except], deadline)
+    });
     if let Some(deadline) = deadline {
         // A time-out that cannot be written is no error, as on Linux.
         let _ = timeout.write(task.mm(), &Timespec::from_nanos(left(deadline)));

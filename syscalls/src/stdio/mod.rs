@@ -8,7 +8,7 @@ pub(crate) use output::Output;
 use crate::file::{FdTable, File, FileDescription, open_device};
 use crate::process::Process;
 use crate::tty::{self, Tty};
-use crate::wait::{Events, Registration, ThreadWaiter};
+use crate::wait::{Events, Registration};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use husk_abi::Errno;
@@ -127,8 +127,7 @@ impl Stdio {
     /// Waits until the monitor has taken all output.
     pub(crate) fn flush(&self) {
         for output in self.outputs.iter().filter(|output| !output.is_flushed()) {
-            let _registration =
-                Registration::new(output.waiters(), Events::WRITABLE, ThreadWaiter::current());
+            let _registration = Registration::new(output.waiters(), Events::WRITABLE);
             while !output.is_flushed() {
                 thread::park();
             }

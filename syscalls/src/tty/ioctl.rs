@@ -103,11 +103,7 @@ impl Tty {
 
     /// Waits until the host has taken all output.
     fn drain(&self, task: &Task) -> Result<(), Errno> {
-        let _registration = crate::wait::Registration::new(
-            self.shown.waiters(),
-            Events::WRITABLE,
-            crate::wait::ThreadWaiter::current(),
-        );
+        let _registration = crate::wait::Registration::new(self.shown.waiters(), Events::WRITABLE);
         while !self.shown.is_flushed() {
             sleep(task, None)?;
         }

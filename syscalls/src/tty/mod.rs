@@ -215,8 +215,7 @@ impl Tty {
         let after = |tenths: u8| husk_machine::time::monotonic_ns() + u64::from(tenths) * DECISECOND;
         let mut bytes = Vec::new();
         let mut deadline = rules.first_wait.map(after);
-        let _registration =
-            wait::Registration::new(&self.waiters, Events::READABLE, wait::ThreadWaiter::current());
+        let _registration = wait::Registration::new(&self.waiters, Events::READABLE);
         loop {
             match self.take(limit - bytes.len()) {
                 Ok(more) => {
