@@ -62,8 +62,9 @@ impl InputPipe {
         self.changed();
     }
 
-    fn at_end(&self) -> bool {
-        self.received.load(Ordering::Acquire) >= self.total.load(Ordering::Acquire) || self.port.peer_closed()
+    /// Whether all has been received, if `closed` says whether the other end was closed before the port was last found empty.
+    fn at_end(&self, closed: bool) -> bool {
+        self.received.load(Ordering::Acquire) >= self.total.load(Ordering::Acquire) || closed
     }
 
     fn inode_ref(&self) -> &InodeRef {
@@ -98,6 +99,7 @@ impl File for InputPipe {
 
     fn read(&self, sink: &mut dyn Sink) -> Result<usize, Errno> {
         let mut buffer = self.buffer.lock();
+        let closed = self.port.peer_closed();
         let mut done = 0;
         while sink.remaining() > 0 {
             if buffer.taken == buffer.bytes.len() {
@@ -120,15 +122,16 @@ impl File for InputPipe {
                 Err(error) => return Err(error),
             }
         }
-        if done > 0 || sink.remaining() == 0 || self.at_end() { Ok(done) } else { err!(EAGAIN) }
+        if done > 0 || sink.remaining() == 0 || self.at_end(closed) { Ok(done) } else { err!(EAGAIN) }
     }
 
     fn poll(&self) -> Events {
         let buffer = self.buffer.lock();
+        let closed = self.port.peer_closed();
         let mut events = Events::empty();
         if buffer.taken < buffer.bytes.len() || self.port.has_input() {
             events |= Events::READABLE;
-        } else if self.at_end() {
+        } else if self.at_end(closed) {
             events |= Events::HUP;
         }
         events

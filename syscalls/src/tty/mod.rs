@@ -146,18 +146,14 @@ impl Tty {
     /// The port has keys or room. Fine in an interrupt handler.
     pub(crate) fn changed(&self) {
         self.take_keys();
-        if let Some(keys) = &self.keys {
-            let at_end = self.received.load(Ordering::Acquire) >= self.total.load(Ordering::Acquire);
-            if (at_end || keys.peer_closed()) && !self.hung_up.swap(true, Ordering::AcqRel) {
-                self.signal_foreground(Signal::SIGHUP);
-            }
-        }
         self.waiters.wake(Events::READABLE | Events::WRITABLE | Events::HUP);
     }
 
-    /// Feeds waiting keys to the line discipline as far as it has room.
+    /// Feeds waiting keys to the line discipline as far as it has room, and notes when there will be no more.
     fn take_keys(&self) {
         let Some(keys) = &self.keys else { return };
+        // Before looking for keys: those that came before it was closed are there then.
+        let closed = keys.peer_closed();
         loop {
             let mut effects = Effects::default();
             let mut discipline = self.discipline.lock();
@@ -167,8 +163,9 @@ impl Tty {
             for byte in &bytes[..count] {
                 discipline.receive(*byte, &mut effects);
             }
+            // Under the lock: whoever finds no more keys knows of all that others have taken.
+            let received = self.received.fetch_add(count as u64, Ordering::AcqRel) + count as u64;
             drop(discipline);
-            self.received.fetch_add(count as u64, Ordering::AcqRel);
             if effects.flush_output {
                 self.shown.discard();
             }
@@ -180,9 +177,15 @@ impl Tty {
                     Key::Suspend => Signal::SIGTSTP,
                 });
             }
-            if count == 0 {
-                return;
+            if count > 0 {
+                continue;
             }
+            let at_end = received >= self.total.load(Ordering::Acquire);
+            if (at_end || closed) && !self.hung_up.swap(true, Ordering::AcqRel) {
+                self.signal_foreground(Signal::SIGHUP);
+                self.waiters.wake(Events::READABLE | Events::HUP);
+            }
+            return;
         }
     }
 
