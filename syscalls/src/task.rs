@@ -3,6 +3,7 @@
 use crate::credentials::{Capability, Credentials};
 use crate::file::FdTable;
 use crate::fs_state::FsState;
+use crate::futex;
 use crate::mm::AddressSpace;
 use crate::pid::Pid;
 use crate::process::{CpuTimes, Process};
@@ -47,6 +48,10 @@ pub(crate) struct Task {
     pub(crate) robust_list: AtomicU64,
     /// A timer that goes by CPU time waits for this thread to run again.
     pub(crate) timers_dormant: AtomicBool,
+    /// The locks with priority inheritance that it has and others wait for.
+    pub(crate) pi_owner: futex::pi::Owner,
+    /// What it waits for futexes with, while it does not.
+    pub(crate) futex_waiter: SpinLock<Option<Arc<futex::Waiter>>>,
     /// The area registered by rseq(2).
     pub(crate) rseq: SpinLock<Option<crate::calls::rseq::Area>>,
     /// prctl(2): PR_SET_TIMERSLACK in nanoseconds.
@@ -111,6 +116,10 @@ impl Task {
     }
 
     fn build(tid: Tid, process: &Arc<Process>, parts: TaskParts) -> Self {
+        let number = match &tid {
+            Tid::Leader => process.pid(),
+            Tid::Own(pid) => pid.number(),
+        };
         Self {
             tid,
             mm: process.mm().clone(),
@@ -129,6 +138,8 @@ impl Task {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             timers_dormant: AtomicBool::new(true),
+            pi_owner: futex::pi::Owner::new(number),
+            futex_waiter: SpinLock::new(None),
             rseq: SpinLock::new(None),
             timer_slack_ns: AtomicU64::new(50_000),
             parent_death_signal: AtomicU32::new(0),

@@ -1,7 +1,7 @@
 //! exit(2), exit_group(2), and what the end of a thread does.
 
 use crate::args::UserPtr;
-use crate::futex::{self, robust};
+use crate::futex::{self, pi, robust};
 use crate::signal;
 use crate::task::Task;
 use core::sync::atomic::Ordering;
@@ -29,6 +29,7 @@ pub(crate) fn is_exiting(task: &Task) -> bool {
 /// The end of a thread, and of its process if it was the last.
 pub(crate) fn finish(task: &Task) {
     robust::release(task);
+    pi::release(task);
     let process = task.process();
     let status = *task.exit_status.lock();
     if task.is_leader() {

@@ -1,7 +1,7 @@
 //! futex(2), set_robust_list(2), get_robust_list(2).
 
 use crate::args::UserPtr;
-use crate::futex::{self, Deadline, Key, Operation, Outcome, Requeue, pi, robust::HEAD_SIZE};
+use crate::futex::{self, Deadline, Key, Operation, Outcome, Requeue, pi, requeue_pi, robust::HEAD_SIZE};
 use crate::pid;
 use crate::task::Task;
 use alloc::boxed::Box;
@@ -44,17 +44,25 @@ pub(crate) fn futex(
     match command {
         sys::FUTEX_WAIT => wait(task, addr, shared, value, futex::ANY, deadline),
         sys::FUTEX_WAIT_BITSET => wait(task, addr, shared, value, value3, deadline),
-        sys::FUTEX_WAKE => Ok(futex::wake(&key(addr)?, value, futex::ANY)),
+        sys::FUTEX_WAKE => futex::wake(&key(addr)?, value, futex::ANY),
         sys::FUTEX_WAKE_BITSET if value3 == 0 => err!(EINVAL),
-        sys::FUTEX_WAKE_BITSET => Ok(futex::wake(&key(addr)?, value, value3)),
-        sys::FUTEX_REQUEUE | sys::FUTEX_CMP_REQUEUE => {
+        sys::FUTEX_WAKE_BITSET => futex::wake(&key(addr)?, value, value3),
+        sys::FUTEX_REQUEUE | sys::FUTEX_CMP_REQUEUE | sys::FUTEX_CMP_REQUEUE_PI => {
             if (value as i32) < 0 || (value2 as i32) < 0 {
                 return err!(EINVAL);
             }
-            let expected = (command == sys::FUTEX_CMP_REQUEUE).then_some((addr, value3));
+            let expected = (command != sys::FUTEX_REQUEUE).then_some((addr, value3));
             let request =
                 Requeue { from: key(addr)?, to: key(addr2)?, wakes: value, moves: value2, expected };
+            if command == sys::FUTEX_CMP_REQUEUE_PI {
+                return requeue_pi::requeue(task, &request, addr2);
+            }
             futex::requeue(task.mm(), &request)
+        }
+        sys::FUTEX_WAIT_REQUEUE_PI if addr == addr2 => err!(EINVAL),
+        sys::FUTEX_WAIT_REQUEUE_PI => {
+            let (key, lock) = (key(addr)?, key(addr2)?);
+            requeue_pi::wait(task, (&key, addr, value), deadline, (&lock, addr2))
         }
         sys::FUTEX_WAKE_OP => {
             let (first, second) = (key(addr)?, key(addr2)?);
@@ -91,7 +99,7 @@ pub(super) fn wait(
         return err!(EINVAL);
     }
     let key = Key::new(task.mm(), addr, shared)?;
-    match (futex::wait(task, key, addr, value, bits, deadline)?, deadline) {
+    match (futex::wait(task, &key, addr, value, bits, deadline)?, deadline) {
         (Outcome::Woken, _) => Ok(0),
         (Outcome::TimedOut, _) => err!(ETIMEDOUT),
         (Outcome::Interrupted, None) => Err(Errno::ERESTARTSYS),
@@ -122,8 +130,7 @@ pub(crate) fn get_robust_list(
     let list = if tid == 0 || tid == task.tid() {
         task.robust_list.load(Ordering::Relaxed)
     } else {
-        let other = pid::processes().iter().find_map(|process| process.thread(tid));
-        other.ok_or(Errno::ESRCH.here())?.robust_list.load(Ordering::Relaxed)
+        pid::task(tid).ok_or(Errno::ESRCH.here())?.robust_list.load(Ordering::Relaxed)
     };
     len.write(task.mm(), &HEAD_SIZE)?;
     head.write(task.mm(), &list)

@@ -78,8 +78,8 @@ pub(crate) fn futex_waitv(
         keys.push(Key::new(task.mm(), addr, shared)?);
     }
     let mut places = Vec::with_capacity(words.len());
-    for (key, (addr, _, value)) in keys.into_iter().zip(words) {
-        match futex::enter(task.mm(), key, addr, value, futex::ANY) {
+    for (key, (addr, _, value)) in keys.iter().zip(words) {
+        match futex::enter(task, key, addr, value, futex::ANY) {
             Ok(place) => places.push(place),
             // One that was woken meanwhile counts more than a word that has changed.
             Err(error) => return futex::leave_all(places).ok_or(error),
@@ -116,7 +116,7 @@ pub(crate) fn futex_wake(task: &Task, addr: u64, mask: u64, count: i32, flags: u
         return err!(EINVAL);
     }
     let key = Key::new(task.mm(), addr, shared)?;
-    if count == 0 { Ok(0) } else { Ok(futex::wake(&key, count as u32, mask)) }
+    if count == 0 { Ok(0) } else { futex::wake(&key, count as u32, mask) }
 }
 
 /// futex_requeue(2): from the first word to the second.

@@ -1,7 +1,7 @@
 //! Robust futexes: the locks that a thread holds when it ends are marked, and one who waits for each is woken
 //! (Linux's Documentation/locking/robust-futex-ABI).
 
-use super::{ANY, Key, pi, wake};
+use super::wake_one;
 use crate::args::UserPtr;
 use crate::task::Task;
 use core::sync::atomic::Ordering;
@@ -69,7 +69,8 @@ fn mark(task: &Task, addr: u64, inherits: bool, pending: bool) -> Result<(), Err
     let mut word = mm.load_u32(addr)?;
     // It died between unlocking and waking.
     if pending && !inherits && word == 0 {
-        return wake_shared(task, addr);
+        wake_one(task, addr);
+        return Ok(());
     }
     loop {
         if word & sys::FUTEX_TID_MASK != task.tid() as u32 {
@@ -82,13 +83,9 @@ fn mark(task: &Task, addr: u64, inherits: bool, pending: bool) -> Result<(), Err
         }
         word = found;
     }
-    if word & sys::FUTEX_WAITERS == 0 {
-        return Ok(());
+    // One with priority inheritance is handed over with all others that somebody waits for.
+    if word & sys::FUTEX_WAITERS != 0 && !inherits {
+        wake_one(task, addr);
     }
-    if inherits { pi::owner_died(task, addr) } else { wake_shared(task, addr) }
-}
-
-fn wake_shared(task: &Task, addr: u64) -> Result<(), Errno> {
-    wake(&Key::new(task.mm(), addr, true)?, 1, ANY);
     Ok(())
 }

@@ -215,7 +215,7 @@ super::syscalls! {
     199 fremovexattr Full (crate::file::calls::xattr::fremovexattr) [Fd, Path] "";
     200 tkill Full (crate::calls::kill::tkill) [Int, Signal] "";
     201 time Full (crate::time::clock_calls::time) [Ptr] "";
-    202 futex Partial (crate::calls::futex::futex) [Hex, Choice(FUTEX), Uint, Ptr, Hex, Uint] "no FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI (ENOSYS); a lock with priority inheritance that is not on the owner's robust list (musl takes it off) is lost with its owner; no priorities are inherited, as scheduling knows none";
+    202 futex Partial (crate::calls::futex::futex) [Hex, Choice(FUTEX), Uint, Ptr, Hex, Uint] "an owner of a lock with priority inheritance inherits no priority, and such locks are handed over in the order of waiting, not by priority";
     203 sched_setaffinity Full (crate::calls::sched::sched_setaffinity) [Int, Uint, Ptr] "";
     204 sched_getaffinity Full (crate::calls::sched::sched_getaffinity) [Int, Uint, Ptr] "";
     205 set_thread_area None () [Ptr] "";

@@ -1,5 +1,4 @@
-/* conform: dynamic-only libs=-lpthread */
-/* musl ends a robust lock's owner without the kernel's help, and Husk does not hand such a lock over yet (the note of futex in docs/syscalls.md). */
+/* conform: libs=-lpthread */
 /* Locks with priority inheritance and futex_waitv: errnos, ownership handed over, timeouts, robust owners, mutexes of the C library. */
 #include "../tst.h"
 #include <pthread.h>
