@@ -41,6 +41,8 @@ mod futex;
 mod lazy_dir;
 mod limits;
 mod mm;
+#[cfg(test)]
+mod model;
 mod pid;
 mod pipe;
 mod poll;
