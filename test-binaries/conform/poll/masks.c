@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/time.h>
 
 static volatile sig_atomic_t count;
 
@@ -62,10 +63,35 @@ int main(void)
 	raise(SIGUSR1);
 	CHECK_EQ(syscall(SYS_ppoll, &one, 1, NULL, &none, 8), 1);
 	CHECK(blocked(), "the mask is restored after success");
+	CHECK_EQ(count, 3);
+	left = (struct timespec){ 5, 0 };
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	CHECK_EQ(syscall(SYS_pselect6, ends[0] + 1, &set, NULL, NULL, &left, &argument), 1);
+	CHECK_EQ(syscall(SYS_epoll_pwait, instance, &event, 1, 5000, &none, 8), 1);
+	CHECK(count == 3 && blocked(), "so it is with pselect6 and epoll_pwait");
 	MUST(sigprocmask(SIG_UNBLOCK, &mask, NULL));
 	CHECK_EQ(count, 4);
 	CHECK_EQ(syscall(SYS_ppoll, &one, 1, NULL, &usr1, 8), 1);
 	CHECK(!blocked(), "a mask that blocks more is taken away, too");
+	/* A signal that comes while the mask holds it back is delivered as soon as the call has ended. */
+	MUST(sigaction(SIGALRM, &action, NULL));
+	for (int i = 0; i < 3; i++) {
+		const struct itimerval timer = { .it_value.tv_usec = 5000 };
+		struct timespec while_ = { 0, 50000000 };
+		uint64_t alrm = 1ULL << (SIGALRM - 1);
+
+		argument.mask = &alrm;
+		count = 0;
+		MUST(setitimer(ITIMER_REAL, &timer, NULL));
+		if (i == 0)
+			CHECK_EQ(syscall(SYS_ppoll, NULL, 0, &while_, &alrm, 8), 0);
+		else if (i == 1)
+			CHECK_EQ(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &while_, &argument), 0);
+		else
+			CHECK_EQ(syscall(SYS_epoll_pwait, MUST(epoll_create1(0)), &event, 1, 50, &alrm, 8), 0);
+		CHECK_EQ(count, 1);
+	}
 	CHECK_ERR(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &left, TST_BAD), EFAULT);
 	argument.size = 4;
 	CHECK_ERR(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &left, &argument), EINVAL);
