@@ -242,7 +242,9 @@ impl Process {
 
     /// Replaces a limit; the caller has checked that it may be.
     pub(crate) fn set_limit(&self, resource: Resource, limit: Limit) {
-        self.limits.lock().set(resource, limit);
+        let mut limits = self.limits.lock();
+        limits.set(resource, limit);
+        // Under the lock, so that the last one to set it counts for both.
         self.mm.limits_changed(resource, limit.soft);
     }
 

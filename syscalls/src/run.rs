@@ -78,6 +78,8 @@ fn user_loop(task: &Task, mut context: UserContext) {
         let now = thread::own_switches();
         if core::mem::replace(&mut switches, now) != now {
             check_rseq(task, &mut context);
+            // It may have slept for a page, or have led to a signal.
+            continue;
         }
         cpu_clock::resume(task);
         match context.run(task.mm().page_table()) {

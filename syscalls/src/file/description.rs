@@ -103,8 +103,9 @@ impl FileDescription {
 
     /// F_SETFL: replaces those flags that may change.
     pub(crate) fn set_flags(&self, new: OpenFlags) {
-        let old = self.flags();
-        self.flags.store(((old - SETTABLE) | (new & SETTABLE)).bits(), Ordering::Relaxed);
+        let change = |old| Some(old & !SETTABLE.bits() | (new & SETTABLE).bits());
+        // Another thread may set a single flag meanwhile.
+        let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     /// Sets or clears one status flag.

@@ -239,6 +239,13 @@ impl FdTable {
     }
 }
 
+impl Drop for FdTable {
+    /// A table that a thread had for itself goes with the thread.
+    fn drop(&mut self) {
+        self.close_all();
+    }
+}
+
 impl ReservedFd<'_> {
     /// The number.
     pub(crate) fn number(&self) -> Fd {

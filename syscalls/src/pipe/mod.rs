@@ -47,18 +47,32 @@ impl Pipe {
         Arc::new(Self { state: Mutex::new(state), waiters: Waiters::new() })
     }
 
-    /// One more end, opened with these flags' access mode.
-    fn end(self: &Arc<Self>, flags: OpenFlags, inode: &InodeRef, named: bool) -> Arc<PipeEnd> {
+    /// One more end, opened with these flags' access mode; and how often each side had been opened then, readers first.
+    ///
+    /// # Errors
+    /// ENXIO if it is to be written without waiting, `alone` is not allowed, and nobody reads.
+    fn end(
+        self: &Arc<Self>,
+        flags: OpenFlags,
+        inode: &InodeRef,
+        named: bool,
+        alone: bool,
+    ) -> Result<(Arc<PipeEnd>, [u64; 2]), Errno> {
         let (reads, writes) = (flags.reads(), flags.writes());
         let mut state = self.state.lock();
+        if !alone && writes && !reads && state.readers == 0 {
+            return err!(ENXIO);
+        }
         state.readers += usize::from(reads);
         state.writers += usize::from(writes);
         state.reader_opens += u64::from(reads);
         state.writer_opens += u64::from(writes);
+        let opens = [state.reader_opens, state.writer_opens];
         drop(state);
         self.waiters.wake(Events::READABLE | Events::WRITABLE);
         let packets = AtomicBool::new(!named && flags.contains(OpenFlags::DIRECT));
-        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, packets, inode: inode.clone(), named })
+        let end = PipeEnd { pipe: self.clone(), reads, writes, packets, inode: inode.clone(), named };
+        Ok((Arc::new(end), opens))
     }
 }
 
@@ -73,14 +87,7 @@ impl Reopen for Pipe {
         let (reads, writes) = (flags.reads(), flags.writes());
         let nonblocking = flags.contains(OpenFlags::NONBLOCK);
         let named = !anon::is_anonymous(inode);
-        if writes && !reads && nonblocking && self.state.lock().readers == 0 {
-            return err!(ENXIO);
-        }
-        let end = self.end(flags, inode, named);
-        let (readers_before, writers_before) = {
-            let state = self.state.lock();
-            (state.reader_opens, state.writer_opens)
-        };
+        let (end, [readers_before, writers_before]) = self.end(flags, inode, named, !nonblocking)?;
         wait::block_on(task, &self.waiters, Events::READABLE | Events::WRITABLE, None, || {
             let state = self.state.lock();
             let alone = (reads && !writes && state.writers == 0 && state.writer_opens == writers_before)
@@ -107,7 +114,11 @@ impl PipeEnd {
     pub(crate) fn pair(flags: OpenFlags) -> (Arc<Self>, Arc<Self>) {
         let pipe = Pipe::new();
         let inode = anon::inode(AnonKind::Pipe, Some(pipe.clone()));
-        (pipe.end(flags, &inode, false), pipe.end(flags | OpenFlags::WRONLY, &inode, false))
+        let end = |flags| match pipe.end(flags, &inode, false, true) {
+            Ok((end, _)) => end,
+            Err(_) => unreachable!("only an end that must not be alone is refused"),
+        };
+        (end(flags), end(flags | OpenFlags::WRONLY))
     }
 
     /// F_GETPIPE_SZ.

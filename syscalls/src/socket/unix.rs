@@ -112,8 +112,7 @@ impl UnixSocket {
         source: &mut dyn Source,
         files: &mut Vec<Arc<FileDescription>>,
     ) -> Result<usize, Errno> {
-        if self.received.lock().reset {
-            self.received.lock().reset = false;
+        if core::mem::take(&mut self.received.lock().reset) {
             return err!(ECONNRESET);
         }
         let Some(peer) = self.peer() else {

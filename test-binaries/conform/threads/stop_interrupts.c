@@ -26,7 +26,8 @@ static long call(int number)
 	case 1:
 		sigemptyset(&set);
 		sigaddset(&set, SIGUSR1);
-		return sigtimedwait(&set, NULL, &time);
+		/* musl's function tries again. */
+		return syscall(SYS_rt_sigtimedwait, &set, NULL, &time, 8);
 	case 2:
 		return poll(&one, 1, 400);
 	case 3:
