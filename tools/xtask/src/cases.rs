@@ -3,9 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
 
 /// How a run ended and what it printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +21,26 @@ pub(crate) struct Outcome {
     pub(crate) timed_out: bool,
 }
 
+/// A signal that is sent to the command once it has printed a text on its standard output.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Interruption {
+    after: String,
+    signal: i32,
+}
+
 /// Runs a command with a bound on its time; it is killed (only it: by its own handle) when the time is up.
 pub(crate) fn run_bounded(command: &mut Command, stdin: &[u8], limit: Duration) -> Result<Outcome> {
+    run_interrupted(command, stdin, limit, None)
+}
+
+/// The same, with a signal on the way.
+pub(crate) fn run_interrupted(
+    command: &mut Command,
+    stdin: &[u8],
+    limit: Duration,
+    mut interruption: Option<&Interruption>,
+) -> Result<Outcome> {
     use std::os::unix::process::ExitStatusExt;
     let mut child = command
         .stdin(Stdio::piped())
@@ -38,6 +60,10 @@ pub(crate) fn run_bounded(command: &mut Command, stdin: &[u8], limit: Duration) 
         if let Some(status) = child.try_wait()? {
             break status;
         }
+        if let Some(wanted) = interruption.take_if(|one| stdout.contains(&one.after)) {
+            let signal = Signal::from_named_raw(wanted.signal).context("no such signal")?;
+            kill_process(Pid::from_child(&child), signal)?;
+        }
         if Instant::now() >= end {
             timed_out = true;
             child.kill()?;
@@ -46,25 +72,42 @@ pub(crate) fn run_bounded(command: &mut Command, stdin: &[u8], limit: Duration) 
         std::thread::sleep(Duration::from_millis(5));
     };
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    let outcome = Outcome {
-        stdout: stdout.join().unwrap_or_default(),
-        stderr: stderr.join().unwrap_or_default(),
-        code,
-        timed_out,
-    };
+    let outcome = Outcome { stdout: stdout.finish(), stderr: stderr.finish(), code, timed_out };
     if writer.is_finished() {
         drop(writer.join());
     }
     Ok(outcome)
 }
 
-fn read_in_background(mut stream: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
+/// What comes out of a pipe, read by a thread of its own.
+struct Reading {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+fn read_in_background(mut stream: impl std::io::Read + Send + 'static) -> Reading {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let all = bytes.clone();
+    let thread = std::thread::spawn(move || {
+        let mut some = [0; 16384];
         // What arrived before an error is still the program's output.
-        drop(stream.read_to_end(&mut bytes));
-        bytes
-    })
+        while let Ok(count @ 1..) = stream.read(&mut some) {
+            all.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&some[..count]);
+        }
+    });
+    Reading { bytes, thread }
+}
+
+impl Reading {
+    fn contains(&self, text: &str) -> bool {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).contains(text)
+    }
+
+    fn finish(self) -> Vec<u8> {
+        drop(self.thread.join());
+        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The environment that both sides get, so that neither depends on the tester's.
@@ -122,8 +165,7 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 /// Calls `work` on each item, on as many threads as the machine has CPUs; the results are in the items' order.
 pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = std::sync::atomic::AtomicUsize::new(0);
-    let results: Vec<std::sync::Mutex<Option<R>>> =
-        items.iter().map(|_| std::sync::Mutex::new(None)).collect();
+    let results: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads.min(items.len()) {
@@ -132,13 +174,10 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
                     let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(item) = items.get(at) else { return };
                     let result = work(item);
-                    *results[at].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                    *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 }
             });
         }
     });
-    results
-        .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
-        .collect()
+    results.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }

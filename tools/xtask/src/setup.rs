@@ -46,6 +46,21 @@ const FOR_TESTS: &[Package] = &[
     package("xz-utils", "xz"),
 ];
 
+/// What some of the real programs need beside that, by the name that programs.toml and runtimes.toml use.
+const RUNTIMES: &[(&str, &[Package])] = &[
+    (
+        "go",
+        &[
+            package("golang-go", "go"),
+            package("golang-src", "/usr/lib/go/src/time/sleep_test.go"),
+            package("tzdata", "/usr/share/zoneinfo/America/New_York"),
+        ],
+    ),
+    ("java", &[package("openjdk-17-jdk-headless", "javac")]),
+    ("node", &[package("nodejs", "/usr/bin/node")]),
+    ("erlang", &[package("erlang-base", "erlc")]),
+];
+
 const FOR_BENCHMARKS: &[Package] = &[package("musl-tools", "musl-gcc")];
 
 /// For `run`: the Rust target and a monitor.
@@ -64,6 +79,16 @@ pub(crate) fn for_tests() -> Result<()> {
 pub(crate) fn for_benchmarks() -> Result<()> {
     rust_target()?;
     install(FOR_RUNNING.iter().chain(FOR_BENCHMARKS))
+}
+
+/// For the programs that need one of [`RUNTIMES`]. Of two errors, the inner one says why it cannot be had here: its programs
+/// are then left out.
+pub(crate) fn runtime(name: &str) -> Result<Result<()>> {
+    let (_, packages) = RUNTIMES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .with_context(|| format!("no runtime is called {name}"))?;
+    Ok(install(packages.iter()))
 }
 
 fn rust_target() -> Result<()> {
