@@ -1,5 +1,7 @@
 //! The CPUs.
 
+use crate::thread::CpuSet;
+
 /// CPUs that run.
 #[must_use]
 pub fn count() -> usize {
@@ -10,6 +12,12 @@ pub fn count() -> usize {
 #[must_use]
 pub fn current() -> usize {
     crate::arch::cpu_index()
+}
+
+/// Makes each of these CPUs pass a memory barrier, and fetch its instructions anew, before it goes on with a program; a restartable
+/// sequence (rseq(2)) that it is in counts as interrupted. A halted CPU has passed one.
+pub fn barrier(cpus: CpuSet) {
+    crate::arch::tlb::barrier(cpus);
 }
 
 /// What the CPUID instruction gives for a leaf and a subleaf: EAX, EBX, ECX, EDX.

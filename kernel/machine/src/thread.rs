@@ -107,7 +107,8 @@ pub fn reschedule() {
     backend::reschedule();
 }
 
-/// How often this thread was switched away from. As long as it does not change, nothing else has run on its CPU.
+/// How often this thread was switched away from or interrupted by [`cpu::barrier`](crate::cpu::barrier). As long as it does not
+/// change, nothing else has run on its CPU.
 pub fn own_switches() -> u64 {
     backend::own_switches()
 }

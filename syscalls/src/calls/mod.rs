@@ -11,6 +11,7 @@ pub(crate) mod groups;
 pub(crate) mod ids;
 pub(crate) mod kill;
 pub(crate) mod limits;
+pub(crate) mod membarrier;
 pub(crate) mod mm;
 pub(crate) mod numa;
 pub(crate) mod prctl;

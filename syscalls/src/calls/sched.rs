@@ -352,9 +352,9 @@ pub(crate) fn sched_setattr(task: &Task, pid: i32, attr: UserPtr<u8>, flags: u32
     if flags & FLAG_KEEP_POLICY == 0 {
         wanted.policy = policy;
     }
-    if flags & FLAG_KEEP_PARAMS == 0 {
-        wanted.priority = priority;
-    }
+    let keep = flags & FLAG_KEEP_PARAMS != 0;
+    // What is kept is what counts for the current policy.
+    wanted.priority = if keep && current.is_realtime() { current.priority } else { priority };
     if flags & !FLAGS_KNOWN != 0
         || wanted.policy == sys::SCHED_DEADLINE
         || !range_contains(range_of(wanted.policy)?, wanted.priority)
@@ -365,7 +365,7 @@ pub(crate) fn sched_setattr(task: &Task, pid: i32, attr: UserPtr<u8>, flags: u32
         return err!(EOPNOTSUPP);
     }
     wanted.reset_on_fork = flags & FLAG_RESET_ON_FORK != 0;
-    if flags & FLAG_KEEP_PARAMS == 0 && matches!(wanted.policy, sys::SCHED_NORMAL | sys::SCHED_BATCH) {
+    if !(keep && !current.is_realtime()) && matches!(wanted.policy, sys::SCHED_NORMAL | sys::SCHED_BATCH) {
         wanted.nice = nice.clamp(-20, 19);
     }
     change(task, pid, &current, wanted)

@@ -337,7 +337,7 @@ super::syscalls! {
     321 bpf None () [Int, Ptr, Uint] "";
     322 execveat None (crate::calls::process::execveat) [DirFd, Path, Strings, Ptr, Flags(AT)] "EPERM: a VM holds one process";
     323 userfaultfd None () [Hex] "";
-    324 membarrier Full (crate::calls::numa::membarrier) [Int, Hex, Int] "";
+    324 membarrier Full (crate::calls::membarrier::membarrier) [Int, Hex, Int] "";
     325 mlock2 Full (crate::calls::mm::mlock2) [Hex, Uint, Hex] "";
     326 copy_file_range Full (crate::file::calls::transfer::copy_file_range) [Fd, Ptr, Fd, Ptr, Uint, Hex] "";
     327 preadv2 Full (crate::file::calls::read_write::preadv2) [Fd, Ptr, Uint, Int, Int, Hex] "";

@@ -1,5 +1,7 @@
 //! The simulated hardware remembers no translations.
 
+use crate::thread::CpuSet;
+
 /// The CPUs that use an address space.
 pub(crate) struct Active;
 
@@ -11,4 +13,13 @@ impl Active {
     pub(crate) fn flush(&self, _addresses: &[u64], _tables: bool) {}
 
     pub(crate) fn flush_all(&self, _tables: bool) {}
+
+    pub(crate) fn barrier(&self, cpus: CpuSet) {
+        barrier(cpus);
+    }
+}
+
+/// A program that is a closure cannot be interrupted: this is all there is to it.
+pub(crate) fn barrier(_cpus: CpuSet) {
+    std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
 }

@@ -7,6 +7,7 @@ use crate::arch::entry::{ENTRIES, Entry, span};
 use crate::arch::tlb;
 use crate::frame::{self, Frame, OutOfMemory, PAGE_SIZE};
 use crate::sync::{SpinLock, SpinLockGuard, level};
+use crate::thread::CpuSet;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -175,6 +176,11 @@ impl PageTable {
         let mut change = Change { f, tree: locked.tree, batch, moved, gone: 0 };
         locked.tree.visit(start, end, &mut change);
         self.resident.fetch_sub(change.gone, Ordering::Relaxed);
+    }
+
+    /// As [`cpu::barrier`](crate::cpu::barrier), for those of these CPUs that use this address space.
+    pub fn barrier(&self, cpus: CpuSet) {
+        self.active.barrier(cpus);
     }
 
     /// How many pages are mapped.

@@ -394,6 +394,11 @@ pub(super) fn reschedule_interrupt() {
     }
 }
 
+/// The thread that runs here counts as interrupted (see [`own_switches`](crate::thread::own_switches)).
+pub(super) fn disturb() {
+    with_current(|me| me.disturb());
+}
+
 pub(super) fn timer_interrupt() {
     let cpu = here();
     cpu.local.timer_ns.set(u64::MAX);

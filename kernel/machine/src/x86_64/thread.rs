@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     counted_ns: AtomicU64,
     /// How often it was switched away from: because it slept, and because others had their turn.
     switches: [AtomicU64; 2],
+    /// How often it was interrupted on purpose (membarrier(2)).
+    disturbed: AtomicU64,
     own: UnsafeCell<Own>,
 }
 
@@ -105,6 +107,7 @@ impl Inner {
             virtual_ns: AtomicU64::new(0),
             counted_ns: AtomicU64::new(0),
             switches: [const { AtomicU64::new(0) }; 2],
+            disturbed: AtomicU64::new(0),
             own: UnsafeCell::new(Own { stack_pointer, stack, space: None, entry }),
         })
     }
@@ -157,6 +160,11 @@ impl Inner {
         self.on_cpu.swap(true, Ordering::SeqCst);
         self.counted_ns.store(now, Ordering::Relaxed);
         self.run_time.start(now);
+    }
+
+    /// It counts as interrupted, though it goes on. Only on the CPU that runs it.
+    pub(super) fn disturb(&self) {
+        self.disturbed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The CPU leaves it, but is on its stack still. `slept` says that it does so of its own accord.
@@ -317,7 +325,10 @@ pub(crate) fn switches(thread: &Handle) -> [u64; 2] {
 }
 
 pub(crate) fn own_switches() -> u64 {
-    sched::with_current(|me| me.switches.iter().map(|count| count.load(Ordering::Relaxed)).sum())
+    sched::with_current(|me| {
+        let [slept, pre_empted] = me.switches.each_ref().map(|count| count.load(Ordering::Relaxed));
+        slept + pre_empted + me.disturbed.load(Ordering::Relaxed)
+    })
 }
 
 pub(crate) fn cpu_of(thread: &Handle) -> usize {

@@ -8,8 +8,8 @@
 //! A CPU that halts needs no interrupt: it flushes everything before it uses the address space again. Only where page tables
 //! themselves are freed is it told at once, because the hardware may walk them on its own.
 
-use super::{apic, cpu, irq};
-use crate::thread::{MAX_CPUS, bits};
+use super::{apic, cpu, irq, sched};
+use crate::thread::{CpuSet, MAX_CPUS, bits};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use x86_64::VirtAddr;
@@ -33,6 +33,8 @@ enum Flush {
     All,
     /// The kernel's pages too, which are global.
     Kernel,
+    /// Nothing: the interrupt itself is what is asked for.
+    Nothing,
 }
 
 /// A CPU's part in the exchange.
@@ -106,6 +108,12 @@ impl Active {
         self.tell_others(Flush::All, &[], tables);
     }
 
+    /// Interrupts those of these CPUs that use the address space.
+    pub(crate) fn barrier(&self, cpus: CpuSet) {
+        fence(Ordering::SeqCst);
+        ask_for_barrier(self.cpus.load(Ordering::SeqCst) & cpus.bits());
+    }
+
     fn tell_others(&self, flush: Flush, addresses: &[u64], resting_too: bool) {
         // The change of the page table comes before the look at who uses it; who loads it enters itself first.
         fence(Ordering::SeqCst);
@@ -128,6 +136,23 @@ pub(super) fn flush_kernel() {
     if others != 0 {
         ask(others, Flush::Kernel, &[], true);
     }
+}
+
+/// Interrupts these CPUs.
+pub(crate) fn barrier(cpus: CpuSet) {
+    ask_for_barrier(super::smp::running() & cpus.bits());
+}
+
+fn ask_for_barrier(cpus: u64) {
+    if cpus & own_bit() != 0 {
+        sched::disturb();
+    }
+    let others = cpus & !own_bit();
+    if others != 0 {
+        // One that rests passes barriers before and after.
+        ask(others, Flush::Nothing, &[], false);
+    }
+    fence(Ordering::SeqCst);
 }
 
 /// Asks other CPUs to flush, and waits until they have.
@@ -184,6 +209,7 @@ fn flush_here(flush: Flush, addresses: &[u64]) {
     match flush {
         Flush::Pages(count) => addresses[..count].iter().copied().for_each(invalidate_page),
         Flush::All => tlb::flush_all(),
+        Flush::Nothing => sched::disturb(),
         Flush::Kernel => {
             let cr4 = Cr4::read();
             // SAFETY: without global pages for a moment the CPU forgets them; nothing else changes.
