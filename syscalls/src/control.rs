@@ -8,7 +8,8 @@ use husk_abi::control::{self, Decoder, Event, Request};
 use husk_machine::frame::OutOfMemory;
 use husk_machine::port::Port;
 use husk_machine::sync::{Mutex, Once, SpinLock, WaitQueue};
-use husk_machine::{power, thread, time};
+use husk_machine::thread::{self, Attributes};
+use husk_machine::{power, time};
 
 /// Exit code of the VM when the tool at the other end of the control port has gone away.
 const TOOL_GONE: u8 = 129;
@@ -45,7 +46,7 @@ pub(crate) fn init(port: Option<Arc<dyn Port>>, stdio: Arc<Stdio>) -> Result<(),
                 control.changed.wake_all();
             }
         }));
-        thread::spawn("control", move || control.serve(&**port))?;
+        thread::spawn_with("control", Attributes::SERVICE, move || control.serve(&**port))?;
     }
     Ok(())
 }

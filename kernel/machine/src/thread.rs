@@ -36,6 +36,12 @@ pub struct Attributes {
     pub scheduling: Scheduling,
 }
 
+impl Attributes {
+    /// Of a thread of the kernel that programs wait for: it runs before all of them, and briefly.
+    pub const SERVICE: Self =
+        Self { affinity: CpuSet::ALL, scheduling: Scheduling::Realtime { priority: 99, round_robin: false } };
+}
+
 impl Default for Attributes {
     fn default() -> Self {
         Self { affinity: CpuSet::ALL, scheduling: Scheduling::default() }

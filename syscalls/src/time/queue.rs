@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use husk_abi::Errno;
 use husk_machine::sync::SpinLock;
-use husk_machine::thread::{self, Thread};
+use husk_machine::thread::{self, Attributes, Thread};
 use husk_machine::{cpu, time};
 
 /// Queues at the most.
@@ -203,7 +203,7 @@ fn start(number: usize) -> Result<(), Errno> {
         queue.service = Service::Starting;
     }
     let name = alloc::format!("timers {number}");
-    thread::spawn(&name, move || run(&QUEUES[number])).map(drop).map_err(|_| {
+    thread::spawn_with(&name, Attributes::SERVICE, move || run(&QUEUES[number])).map(drop).map_err(|_| {
         QUEUES[number].lock().service = Service::None;
         Errno::ENOMEM.here()
     })

@@ -1,5 +1,6 @@
 //! The kernel heap: a talc arena in a large reserved range of addresses, of which pages are mapped as the heap grows.
 
+use super::heap_cache;
 use super::kernel_pages::{self, HEAP, WINDOW_HALF};
 use crate::frame::PAGE_SIZE;
 use crate::sync::{SpinLock, level};
@@ -74,27 +75,55 @@ impl Heap {
     }
 }
 
+/// Takes up to `count` blocks out of the arena at once.
+pub(super) fn take_blocks(layout: Layout, count: usize, mut take: impl FnMut(NonNull<u8>)) {
+    let mut heap = KERNEL_HEAP.lock();
+    (0..count).map_while(|_| heap.allocate(layout)).for_each(&mut take);
+}
+
+/// Gives the blocks back that `next` says.
+///
+/// # Safety
+/// They came from [`take_blocks`] with this layout, and nobody uses them.
+pub(super) unsafe fn give_blocks(layout: Layout, mut next: impl FnMut() -> Option<NonNull<u8>>) {
+    let mut heap = KERNEL_HEAP.lock();
+    while let Some(block) = next() {
+        // SAFETY: as the caller promises.
+        unsafe { heap.talc.deallocate(block.as_ptr(), layout) };
+    }
+}
+
 // SAFETY: talc gives out separate, aligned blocks of mapped memory; the lock keeps its structure whole.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if let Some(small) = heap_cache::allocate(layout) {
+            return small.map_or(null_mut(), NonNull::as_ptr);
+        }
         KERNEL_HEAP.lock().allocate(layout).map_or(null_mut(), NonNull::as_ptr)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: blocks are never null, and the caller says that it got this one from here with this layout.
+        if unsafe { heap_cache::free(NonNull::new_unchecked(pointer), layout) } {
+            return;
+        }
         // SAFETY: the caller says that it got the block from here with this layout.
         unsafe { KERNEL_HEAP.lock().talc.deallocate(pointer, layout) };
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        {
+        // SAFETY: the caller says that the new size, rounded up to the alignment, is a valid layout.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        if heap_cache::is_same_kind(layout, new_layout) {
+            return pointer;
+        }
+        if !heap_cache::is_small(layout) && !heap_cache::is_small(new_layout) {
             let mut heap = KERNEL_HEAP.lock();
             // SAFETY: as for `dealloc`; the new size is not 0 and does not overflow, as the caller says.
             if unsafe { heap.talc.try_realloc_in_place(pointer, layout, new_size) } {
                 return pointer;
             }
         }
-        // SAFETY: the caller says that the new size, rounded up to the alignment, is a valid layout.
-        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         // SAFETY: the new size is not 0.
         let new = unsafe { self.alloc(new_layout) };
         if !new.is_null() {

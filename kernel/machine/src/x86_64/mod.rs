@@ -25,6 +25,7 @@ pub(crate) mod entry;
 pub(crate) mod fpu;
 pub(crate) mod gdt;
 mod heap;
+mod heap_cache;
 pub(crate) mod idt;
 pub(crate) mod irq;
 pub(crate) mod kernel_map;
