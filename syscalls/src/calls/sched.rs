@@ -365,7 +365,7 @@ pub(crate) fn sched_setattr(task: &Task, pid: i32, attr: UserPtr<u8>, flags: u32
         return err!(EOPNOTSUPP);
     }
     wanted.reset_on_fork = flags & FLAG_RESET_ON_FORK != 0;
-    if !(keep && !current.is_realtime()) && matches!(wanted.policy, sys::SCHED_NORMAL | sys::SCHED_BATCH) {
+    if (!keep || current.is_realtime()) && matches!(wanted.policy, sys::SCHED_NORMAL | sys::SCHED_BATCH) {
         wanted.nice = nice.clamp(-20, 19);
     }
     change(task, pid, &current, wanted)
