@@ -248,11 +248,6 @@ impl Process {
         self.mm.limits_changed(resource, limit.soft);
     }
 
-    /// CPU time of all its threads so far, in nanoseconds.
-    pub(crate) fn cpu_time_ns(&self) -> u64 {
-        self.cpu_times().total()
-    }
-
     /// CPU time of all its threads so far. It never goes back.
     pub(crate) fn cpu_times(&self) -> CpuTimes {
         self.cpu_times.now(|| {

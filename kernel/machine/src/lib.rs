@@ -68,6 +68,7 @@ pub mod random;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod usage;
 pub mod user;
 pub mod vdso;
 

@@ -7,6 +7,8 @@ mod cpu_set;
 #[cfg(any(target_os = "none", test))]
 pub(crate) mod deadlines;
 #[cfg(any(target_os = "none", test))]
+pub(crate) mod load;
+#[cfg(any(target_os = "none", test))]
 pub(crate) mod ready;
 mod scheduling;
 #[cfg(test)]
@@ -144,6 +146,11 @@ impl Thread {
     /// Changes how the thread competes for CPUs.
     pub fn set_scheduling(&self, scheduling: Scheduling) {
         backend::set_scheduling(&self.0, scheduling);
+    }
+
+    /// Whether it sleeps: otherwise it runs or waits for a CPU.
+    pub fn is_asleep(&self) -> bool {
+        backend::is_asleep(&self.0)
     }
 
     /// The CPU that it runs on, or ran on last.

@@ -9,7 +9,7 @@ use crate::task::Task;
 use alloc::vec::Vec;
 use husk_abi::{Errno, err};
 use husk_machine::sync::SpinLock;
-use husk_machine::{frame, time};
+use husk_machine::{frame, time, usage};
 use linux_raw_sys::system;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -118,6 +118,7 @@ pub(crate) fn sysinfo(task: &Task, info: UserPtr<SysInfo>) -> Result<(), Errno> 
         &SysInfo {
             // Linux rounds up.
             uptime: time::monotonic_ns().div_ceil(1_000_000_000) as i64,
+            loads: usage::load_averages(),
             total_ram: stats.total as u64 * PAGE,
             free_ram: stats.free as u64 * PAGE,
             processes: threads as u16,

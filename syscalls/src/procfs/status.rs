@@ -26,9 +26,10 @@ fn comm(task: &Task) -> String {
     String::from_utf8_lossy(&super::mounts::escaped(&comm[..len], b"\n\\")).into_owned()
 }
 
-/// Whoever reads runs; the others sleep.
+/// Running stands for waiting for a CPU too.
 fn state(task: &Task) -> (char, &'static str) {
-    if task.is_current_thread() { ('R', "running") } else { ('S', "sleeping") }
+    let asleep = task.thread().is_some_and(husk_machine::thread::Thread::is_asleep);
+    if asleep && !task.is_current_thread() { ('S', "sleeping") } else { ('R', "running") }
 }
 
 /// A mask of CPUs as a list of ranges.

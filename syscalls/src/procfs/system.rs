@@ -2,12 +2,13 @@
 
 use crate::calls::sysinfo::{RELEASE, VERSION};
 use crate::pid;
+use crate::process::CpuTimes;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use husk_machine::frame::{self, PAGE_SIZE};
-use husk_machine::{cpu, time};
+use husk_machine::{cpu, time, usage};
 
 const TICK_NS: u64 = 10_000_000;
 
@@ -15,46 +16,62 @@ const TICK_NS: u64 = 10_000_000;
 const FILE_SYSTEMS: [(&str, bool); 6] =
     [("sysfs", true), ("tmpfs", true), ("proc", true), ("devtmpfs", true), ("pipefs", true), ("ext4", false)];
 
-/// CPU time of all processes, in nanoseconds.
-fn busy_ns() -> u64 {
-    pid::processes().iter().map(|process| process.cpu_time_ns()).sum()
+/// Parts of time in the kernel in a million, of the time of all processes.
+fn kernel_share() -> u64 {
+    let times = pid::processes().into_iter().map(|process| process.cpu_times());
+    let times = times.fold(CpuTimes::default(), |sum, times| sum + times);
+    (u128::from(times.system) * 1_000_000 / u128::from(times.total().max(1))) as u64
 }
 
-/// /proc/stat.
+/// /proc/stat. A CPU keeps apart the time in which it has nothing to do; the rest is user and system time in the proportion of the
+/// processes' times.
 pub(super) fn stat() -> Vec<u8> {
     let uptime = time::monotonic_ns();
-    let count = cpu::count() as u64;
-    let busy = busy_ns();
-    let idle = (uptime * count).saturating_sub(busy);
-    let line = |name: &str, user: u64, idle: u64| {
-        format!("{name} {} 0 0 {} 0 0 0 0 0 0\n", user / TICK_NS, idle / TICK_NS)
+    let share = kernel_share();
+    let line = |name: &str, idle: u64, all: u64| {
+        let busy = all.saturating_sub(idle) / TICK_NS;
+        let system = busy * share / 1_000_000;
+        format!("{name} {} 0 {system} {} 0 0 0 0 0 0\n", busy - system, idle / TICK_NS)
     };
-    let mut out = line("cpu ", busy, idle);
+    let count = cpu::count();
+    let mut out = line("cpu ", idle_ns(), uptime * count as u64);
     for number in 0..count {
-        out += &line(&format!("cpu{number}"), busy / count, idle / count);
+        out += &line(&format!("cpu{number}"), usage::idle_ns(number), uptime);
     }
     let boot = (time::realtime_ns() - uptime) / 1_000_000_000;
-    let processes = pid::last();
     let _ = write!(
         out,
-        "intr 0\nctxt 0\nbtime {boot}\nprocesses {processes}\nprocs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n"
+        "intr 0\nctxt {}\nbtime {boot}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        usage::switches(),
+        pid::last(),
+        usage::running(),
     );
     out.into_bytes()
 }
 
-/// /proc/loadavg. The averages are not kept: a VM of one program has no use for them.
+/// How long all CPUs together had nothing to do.
+fn idle_ns() -> u64 {
+    (0..cpu::count()).map(usage::idle_ns).sum()
+}
+
+/// /proc/loadavg.
 pub(super) fn loadavg() -> Vec<u8> {
     let threads: usize = pid::processes().iter().map(|process| process.thread_count()).sum();
-    format!("0.00 0.00 0.00 1/{threads} {}\n", pid::last()).into_bytes()
+    let mut out = String::new();
+    for average in usage::load_averages() {
+        // Rounded to hundredths.
+        let hundredths = (average * 100 + (1 << 15)) >> 16;
+        let _ = write!(out, "{}.{:02} ", hundredths / 100, hundredths % 100);
+    }
+    let _ = writeln!(out, "{}/{threads} {}", usage::running(), pid::last());
+    out.into_bytes()
 }
 
 /// /proc/uptime: up and idle, in seconds.
 pub(super) fn uptime() -> Vec<u8> {
-    let up = time::monotonic_ns();
-    let idle = (up * cpu::count() as u64).saturating_sub(busy_ns());
     let hundredths =
         |nanos: u64| format!("{}.{:02}", nanos / 1_000_000_000, nanos % 1_000_000_000 / 10_000_000);
-    format!("{} {}\n", hundredths(up), hundredths(idle)).into_bytes()
+    format!("{} {}\n", hundredths(time::monotonic_ns()), hundredths(idle_ns())).into_bytes()
 }
 
 /// /proc/version.
@@ -83,6 +100,8 @@ pub(super) fn meminfo() -> Vec<u8> {
     let (cached, reclaimable) = (kib(cached), kib(reclaimable));
     let (anonymous, mapped) = (kib(anonymous as usize), kib(mapped as usize));
     let memory_files = cached.saturating_sub(reclaimable);
+    let own = usage::kernel_memory();
+    let bytes = |bytes: usize| bytes.div_ceil(1024) as u64;
     let values: [(&str, u64); 51] = [
         ("MemTotal", total),
         ("MemFree", free),
@@ -108,11 +127,11 @@ pub(super) fn meminfo() -> Vec<u8> {
         ("Mapped", mapped),
         ("Shmem", memory_files),
         ("KReclaimable", 0),
-        ("Slab", 0),
+        ("Slab", bytes(own.heap)),
         ("SReclaimable", 0),
-        ("SUnreclaim", 0),
-        ("KernelStack", 0),
-        ("PageTables", 0),
+        ("SUnreclaim", bytes(own.heap)),
+        ("KernelStack", bytes(own.stacks)),
+        ("PageTables", bytes(own.tables)),
         ("SecPageTables", 0),
         ("NFS_Unstable", 0),
         ("Bounce", 0),
@@ -120,7 +139,7 @@ pub(super) fn meminfo() -> Vec<u8> {
         ("CommitLimit", total / 2),
         ("Committed_AS", anonymous + memory_files),
         ("VmallocTotal", 34_359_738_367),
-        ("VmallocUsed", 0),
+        ("VmallocUsed", bytes(own.heap_mapped + own.stacks)),
         ("VmallocChunk", 0),
         ("Percpu", 0),
         ("AnonHugePages", 0),

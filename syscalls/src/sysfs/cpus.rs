@@ -3,6 +3,7 @@
 use super::WithAttribute;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use husk_fs::StaticDir;
 use husk_machine::cpu;
 
@@ -12,6 +13,19 @@ const KERNEL_MAX: usize = 255;
 /// A list of the first `count` numbers: `0` or `0-3`.
 pub(super) fn list(count: usize) -> String {
     if count <= 1 { "0".into() } else { format!("0-{}", count - 1) }
+}
+
+/// The CPUs of such a mask in hexadecimal, in groups of 32 from the highest, as wide as all of them need.
+fn mask(count: usize, contains: impl Fn(usize) -> bool) -> String {
+    let group = |group: usize| {
+        let bit = |bit: usize| u32::from(contains(group * 32 + bit)) << bit;
+        (0..32.min(count - group * 32)).map(bit).fold(0, |mask, bit| mask | bit)
+    };
+    let groups = count.div_ceil(32);
+    let digits = |at: usize| (count - at * 32).min(32).div_ceil(4);
+    let words: Vec<String> =
+        (0..groups).rev().map(|at| format!("{:0width$x}", group(at), width = digits(at))).collect();
+    words.join(",")
 }
 
 /// The directory.
@@ -36,12 +50,20 @@ fn one(number: usize, count: usize) -> StaticDir {
         let Some(cache) = cache(number, count, index) else { break };
         caches = caches.with_dir(&format!("index{index}"), cache);
     }
+    let (own, all) = (mask(count, |cpu| cpu == number), mask(count, |_| true));
     let topology = StaticDir::new()
+        .constant("core_cpus", &own)
         .constant("core_cpus_list", number)
         .constant("core_id", number)
+        .constant("core_siblings", &all)
         .constant("core_siblings_list", list(count))
+        .constant("die_cpus", &all)
+        .constant("die_cpus_list", list(count))
+        .constant("die_id", 0)
+        .constant("package_cpus", &all)
         .constant("package_cpus_list", list(count))
         .constant("physical_package_id", 0)
+        .constant("thread_siblings", &own)
         .constant("thread_siblings_list", number);
     let dir = StaticDir::new().with_dir("cache", caches).with_dir("topology", topology);
     // The first CPU cannot be taken away and so does not say that it is there.
@@ -79,7 +101,16 @@ fn cache(number: usize, count: usize, index: u32) -> Option<StaticDir> {
 
 #[cfg(test)]
 mod tests {
-    use super::list;
+    use super::{list, mask};
+
+    #[test]
+    fn masks_of_cpus() {
+        assert_eq!(
+            (mask(1, |_| true), mask(4, |cpu| cpu == 2), mask(6, |_| true)),
+            ("1".into(), "4".into(), "3f".into())
+        );
+        assert_eq!(mask(36, |cpu| cpu == 0 || cpu == 33), "2,00000001");
+    }
 
     #[test]
     fn lists_of_cpus() {

@@ -22,6 +22,7 @@ pub(crate) mod power;
 pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod tlb;
+pub(crate) mod usage;
 pub(crate) mod user;
 #[path = "../x86_64/vdso.rs"]
 pub(crate) mod vdso;

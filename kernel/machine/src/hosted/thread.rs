@@ -136,6 +136,10 @@ pub(crate) fn unpark(thread: &Handle, token: Token) {
     }
 }
 
+pub(crate) fn is_asleep(thread: &Handle) -> bool {
+    thread.sleep.lock().unwrap_or_else(PoisonError::into_inner).is_asleep()
+}
+
 pub(crate) fn yield_now() {
     match model::active() {
         Some(model) => model.spin(),

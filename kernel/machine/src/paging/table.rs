@@ -8,6 +8,7 @@ use crate::arch::tlb;
 use crate::frame::{self, Frame, OutOfMemory, PAGE_SIZE};
 use crate::sync::{SpinLock, SpinLockGuard, level};
 use crate::thread::CpuSet;
+use crate::usage;
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,6 +37,7 @@ impl PageTable {
     pub fn new() -> Result<Self, OutOfMemory> {
         let root = Frame::alloc_zeroed()?;
         crate::arch::memory::share_kernel_half(&root);
+        usage::table_made();
         Ok(Self {
             root_address: root.physical(),
             root: SpinLock::with_level(level::PAGE_TABLE, root),
@@ -205,6 +207,7 @@ impl Drop for PageTable {
     fn drop(&mut self) {
         let locked = self.lock();
         locked.tree.visit(0, LOWER_HALF, &mut Teardown);
+        usage::table_removed();
     }
 }
 

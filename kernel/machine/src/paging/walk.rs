@@ -2,6 +2,7 @@
 
 use crate::arch::entry::{ENTRIES, Entry, LEVELS, index, span};
 use crate::frame::{Frame, OutOfMemory, counter};
+use crate::usage;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Level of the root table.
@@ -108,6 +109,7 @@ impl<'a> Table<'a> {
             let mut entry = table.load(index(va, level));
             if entry.is_empty() {
                 entry = Entry::table(Frame::alloc_table()?.into_raw());
+                usage::table_made();
                 table.swap(index(va, level), entry);
             }
             table = table.child(entry);
@@ -159,6 +161,7 @@ impl<'a> Table<'a> {
                     child.visit_level(level - 1, va, end.min(next), visitor);
                     if child.used() == 0 {
                         self.swap(index, Entry::EMPTY);
+                        usage::table_removed();
                         // SAFETY: the entry owned this reference, and now it is gone.
                         visitor.table_removed(va, unsafe { Frame::from_raw(entry.physical()) });
                     }

@@ -53,6 +53,11 @@ impl Sleep {
         self.wake(u8::MAX)
     }
 
+    /// Whether the thread sleeps.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.waits_for != 0
+    }
+
     fn wake(&mut self, tokens: u8) -> bool {
         let slept = self.waits_for & tokens != 0;
         if slept {

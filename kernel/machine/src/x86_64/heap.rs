@@ -21,13 +21,17 @@ struct Heap {
     arena_end: Option<NonNull<u8>>,
     /// End of what is mapped.
     mapped_end: u64,
+    /// Bytes that were asked for and not given back.
+    used: usize,
 }
 
 // SAFETY: all its pointers lead into the heap's own range, which only it uses.
 unsafe impl Send for Heap {}
 
-static KERNEL_HEAP: SpinLock<Heap> =
-    SpinLock::with_level(level::HEAP, Heap { talc: Talc::new(Manual), arena_end: None, mapped_end: HEAP });
+static KERNEL_HEAP: SpinLock<Heap> = SpinLock::with_level(
+    level::HEAP,
+    Heap { talc: Talc::new(Manual), arena_end: None, mapped_end: HEAP, used: 0 },
+);
 
 struct Allocator;
 
@@ -68,6 +72,7 @@ impl Heap {
         loop {
             // SAFETY: callers of the global allocator never ask for a size of 0.
             if let Some(pointer) = unsafe { self.talc.try_allocate(layout) } {
+                self.used += layout.size();
                 return Some(pointer);
             }
             self.grow(layout)?;
@@ -88,9 +93,16 @@ pub(super) fn take_blocks(layout: Layout, count: usize, mut take: impl FnMut(Non
 pub(super) unsafe fn give_blocks(layout: Layout, mut next: impl FnMut() -> Option<NonNull<u8>>) {
     let mut heap = KERNEL_HEAP.lock();
     while let Some(block) = next() {
+        heap.used -= layout.size();
         // SAFETY: as the caller promises.
         unsafe { heap.talc.deallocate(block.as_ptr(), layout) };
     }
+}
+
+/// Bytes in use, and bytes taken for the heap.
+pub(super) fn usage() -> (usize, usize) {
+    let heap = KERNEL_HEAP.lock();
+    (heap.used, (heap.mapped_end - HEAP) as usize)
 }
 
 // SAFETY: talc gives out separate, aligned blocks of mapped memory; the lock keeps its structure whole.
@@ -107,8 +119,10 @@ unsafe impl GlobalAlloc for Allocator {
         if unsafe { heap_cache::free(NonNull::new_unchecked(pointer), layout) } {
             return;
         }
+        let mut heap = KERNEL_HEAP.lock();
+        heap.used -= layout.size();
         // SAFETY: the caller says that it got the block from here with this layout.
-        unsafe { KERNEL_HEAP.lock().talc.deallocate(pointer, layout) };
+        unsafe { heap.talc.deallocate(pointer, layout) };
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -121,6 +135,7 @@ unsafe impl GlobalAlloc for Allocator {
             let mut heap = KERNEL_HEAP.lock();
             // SAFETY: as for `dealloc`; the new size is not 0 and does not overflow, as the caller says.
             if unsafe { heap.talc.try_realloc_in_place(pointer, layout, new_size) } {
+                heap.used = heap.used - layout.size() + new_size;
                 return pointer;
             }
         }

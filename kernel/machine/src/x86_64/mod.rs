@@ -51,6 +51,7 @@ pub(crate) mod tlb;
 pub(crate) mod trap;
 pub(crate) mod tsc;
 pub(crate) mod uaccess;
+pub(crate) mod usage;
 pub(crate) mod user;
 pub(crate) mod vdso;
 

@@ -12,10 +12,11 @@
 
 use super::address_space::Spaces;
 use super::switch::switch_stacks;
-use super::thread::{Handle, Inner, time_out};
+use super::thread::{Handle, Inner, RunTime, time_out};
 use super::{apic, cpu, fpu, irq, time, tlb};
 use crate::sync::{SpinLock, level};
 use crate::thread::deadlines::Deadlines;
+use crate::thread::load::Load;
 use crate::thread::ready::{End, Rank, Ready};
 use crate::thread::{MAX_CPUS, Scheduling, bits};
 use alloc::sync::Arc;
@@ -78,6 +79,10 @@ pub(super) struct Cpu {
     virtual_now: AtomicU64,
     /// Another CPU has queued a thread here that should not wait for the end of the slice.
     reschedule: AtomicBool,
+    /// How long its idle thread ran.
+    idle_time: RunTime,
+    /// How often it went from one thread to another.
+    switches: AtomicU64,
     pub(super) local: Local,
 }
 
@@ -88,6 +93,8 @@ static CPUS: [Cpu; MAX_CPUS] = [const { Cpu::new() }; MAX_CPUS];
 
 /// CPUs that halt, or are about to, and that nobody has woken yet.
 static IDLE: AtomicU64 = AtomicU64::new(0);
+
+static LOAD: Load = Load::new();
 
 /// CPUs that schedule threads.
 static ONLINE: AtomicU64 = AtomicU64::new(0);
@@ -135,6 +142,8 @@ impl Cpu {
             first_deadline: AtomicU64::new(u64::MAX),
             virtual_now: AtomicU64::new(0),
             reschedule: AtomicBool::new(false),
+            idle_time: RunTime::new(),
+            switches: AtomicU64::new(0),
             local: Local {
                 current: RefCell::new(None),
                 idle: RefCell::new(None),
@@ -510,6 +519,7 @@ pub(super) fn idle_loop() -> ! {
     with_current(|_| ());
     let cpu = here();
     ONLINE.fetch_or(cpu.bit(), Ordering::SeqCst);
+    cpu.idle_time.start(time::monotonic_ns());
     loop {
         // Comes back when there is nothing to run.
         switch(Left::Behind, time::monotonic_ns(), true);
@@ -620,6 +630,7 @@ fn interrupt_window() {
 fn switch(left: Left, now: u64, slept: bool) {
     let cpu = here();
     let local = &cpu.local;
+    LOAD.update(now, running);
     cpu.expire(now);
     cpu.reschedule.store(false, Ordering::Relaxed);
     let me = with_current(Arc::clone);
@@ -638,6 +649,12 @@ fn switch(left: Left, now: u64, slept: bool) {
     }
     me.pause(now, slept);
     next.begin(now);
+    cpu.switches.store(cpu.switches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    if is_idle(&next) {
+        cpu.idle_time.start(now);
+    } else if is_idle(&me) && cpu.idle_time.is_running() {
+        cpu.idle_time.stop(now);
+    }
     fpu::save_before_switch();
     let next_own = next.own();
     // SAFETY: the next thread came off a queue (or is this CPU's idle thread) and its stack is free, so nobody else has it.
@@ -693,4 +710,27 @@ pub(super) fn finish_switch() {
             }
         }
     }
+}
+
+/// How long a CPU has had nothing to do since boot.
+pub(crate) fn idle_ns(number: usize) -> u64 {
+    CPUS.get(number).map_or(0, |cpu| cpu.idle_time.get())
+}
+
+/// Switches of all CPUs since boot.
+pub(crate) fn switches() -> u64 {
+    CPUS.iter().map(|cpu| cpu.switches.load(Ordering::Relaxed)).sum()
+}
+
+/// Threads that run or can run.
+pub(crate) fn running() -> usize {
+    let online = ONLINE.load(Ordering::Relaxed);
+    let busy = bits(online).filter(|number| !cpu_at(*number).idle_time.is_running()).count();
+    busy + bits(online).map(|number| cpu_at(number).ready.load(Ordering::Relaxed)).sum::<usize>()
+}
+
+/// How many threads ran or could run, on average.
+pub(crate) fn load_averages() -> [u64; 3] {
+    LOAD.update(time::monotonic_ns(), running);
+    LOAD.averages()
 }

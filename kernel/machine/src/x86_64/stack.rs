@@ -31,6 +31,13 @@ static SLOTS: SpinLock<Slots> = SpinLock::with_level(
     Slots { next: 0, empty: Vec::new(), stale: Vec::new(), kept: Vec::new() },
 );
 
+/// Bytes of the stacks that have pages.
+pub(super) fn bytes_in_use() -> usize {
+    let slots = SLOTS.lock();
+    let count = slots.next as usize - slots.empty.len() - slots.stale.len();
+    count * STACK_LEN as usize
+}
+
 /// A stack that nobody else uses.
 pub(super) struct Stack {
     slot: u32,

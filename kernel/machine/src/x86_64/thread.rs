@@ -62,10 +62,18 @@ unsafe impl Send for Inner {}
 
 /// How long a thread ran: while it does not run, twice the time; while it runs, twice what to add to the clock, plus 1. So one
 /// load says it all, and what others read never goes back.
-struct RunTime(AtomicU64);
+pub(super) struct RunTime(AtomicU64);
 
 impl RunTime {
-    fn get(&self) -> u64 {
+    pub(super) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & 1 != 0
+    }
+
+    pub(super) fn get(&self) -> u64 {
         let mut value = self.0.load(Ordering::Acquire);
         loop {
             if value & 1 == 0 {
@@ -81,12 +89,12 @@ impl RunTime {
         }
     }
 
-    fn start(&self, now: u64) {
+    pub(super) fn start(&self, now: u64) {
         let ran = self.0.load(Ordering::Relaxed) >> 1;
         self.0.store(ran.wrapping_sub(now) << 1 | 1, Ordering::Release);
     }
 
-    fn stop(&self, now: u64) {
+    pub(super) fn stop(&self, now: u64) {
         let offset = self.0.load(Ordering::Relaxed) >> 1;
         self.0.store(offset.wrapping_add(now) << 1, Ordering::Release);
     }
@@ -103,7 +111,7 @@ impl Inner {
             on_cpu: AtomicBool::new(false),
             affinity: AtomicU64::new(CpuSet::ALL.bits()),
             scheduling: AtomicU32::new(Scheduling::default().pack()),
-            run_time: RunTime(AtomicU64::new(0)),
+            run_time: RunTime::new(),
             virtual_ns: AtomicU64::new(0),
             counted_ns: AtomicU64::new(0),
             switches: [const { AtomicU64::new(0) }; 2],
@@ -329,6 +337,10 @@ pub(crate) fn own_switches() -> u64 {
         let [slept, pre_empted] = me.switches.each_ref().map(|count| count.load(Ordering::Relaxed));
         slept + pre_empted + me.disturbed.load(Ordering::Relaxed)
     })
+}
+
+pub(crate) fn is_asleep(thread: &Handle) -> bool {
+    thread.sleep.lock().is_asleep()
 }
 
 pub(crate) fn cpu_of(thread: &Handle) -> usize {
