@@ -72,20 +72,20 @@ static void soak_report(int round, double seconds)
 	fflush(stdout);
 }
 
-/* Watches one round until `end`, then until all have ended. */
-static void soak_watch(long long end)
+/* Watches one round: until all have begun to get somewhere, for so long from then on, and until all have ended. */
+static void soak_watch(double seconds)
 {
 	long seen[SOAK_COUNT] = { 0 };
-	long long moved[SOAK_COUNT], now = tst_now(CLOCK_MONOTONIC);
+	long long moved[SOAK_COUNT], now = tst_now(CLOCK_MONOTONIC), end = 0;
 
 	for (int i = 0; i < SOAK_COUNT; i++)
 		moved[i] = now;
 	for (;;) {
-		int left = 0;
+		int left = 0, begun = 0;
 
 		stress_sleep(100000000);
 		now = tst_now(CLOCK_MONOTONIC);
-		if (now >= end && stress_running()) {
+		if (end && now >= end && stress_running()) {
 			__atomic_store_n(&stress_stopped, 1, __ATOMIC_RELEASE);
 			for (int i = 0; i < SOAK_COUNT; i++)
 				moved[i] = now;
@@ -93,6 +93,7 @@ static void soak_watch(long long end)
 		for (int i = 0; i < SOAK_COUNT; i++) {
 			long progress = __atomic_load_n(&soak_all[i]->progress, __ATOMIC_RELAXED);
 
+			begun += progress > 0;
 			if (__atomic_load_n(&soak_ended[i], __ATOMIC_ACQUIRE))
 				continue;
 			left++;
@@ -106,6 +107,8 @@ static void soak_watch(long long end)
 		}
 		if (!left)
 			return;
+		if (!end && begun == SOAK_COUNT)
+			end = now + seconds * 1e9;
 	}
 }
 
@@ -126,7 +129,7 @@ int main(int argc, char **argv)
 		for (long i = 0; i < SOAK_COUNT; i++)
 			if (pthread_create(&threads[i], NULL, soak_one, (void *)i))
 				tst_brk("pthread_create");
-		soak_watch(begin + portion * 1e9);
+		soak_watch(portion);
 		for (int i = 0; i < SOAK_COUNT; i++)
 			pthread_join(threads[i], NULL);
 		now = tst_now(CLOCK_MONOTONIC);

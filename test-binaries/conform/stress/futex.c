@@ -196,8 +196,9 @@ static void *futex_many_waiter(void *argument)
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		end.tv_sec += FUTEX_PATIENCE;
 		index = syscall(SYS_futex_waitv, waits, 3, 0, &end, CLOCK_MONOTONIC);
-		if (index >= 0 && (index > 2 || __atomic_load_n(&futex_many[index], __ATOMIC_ACQUIRE) == seen[index]))
-			stress_fail(&futex_self, "futex_waitv names word %ld, which did not change", index);
+		/* The change may have been seen before its wake-up came, so the word named need not be one that changes now. */
+		if (index > 2)
+			stress_fail(&futex_self, "futex_waitv names word %ld of 3", index);
 		if (index < 0 && errno == ETIMEDOUT)
 			stress_fail(&futex_self, "waitv: a wake-up was lost");
 		else if (index < 0 && errno != EAGAIN && errno != EINTR)

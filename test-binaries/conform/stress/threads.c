@@ -74,6 +74,7 @@ static void threads_all_at_once(void)
 			stress_fail(&threads_self, "pthread_create of thread %d: %s", started, tst_errno(error));
 			break;
 		}
+		stress_progress(&threads_self, 1);
 	}
 	pthread_mutex_lock(&threads_lock);
 	while (threads_here < started)
@@ -89,6 +90,7 @@ static void threads_all_at_once(void)
 		STRESS_ZERO(&threads_self, pthread_join(threads_thread[i], &result));
 		if (result != (void *)~i)
 			stress_fail(&threads_self, "thread %ld gives %ld", i, (long)result);
+		stress_progress(&threads_self, 1);
 	}
 	qsort(threads_tid, started, sizeof(*threads_tid), threads_compare);
 	for (int i = 1; i < started; i++)
@@ -97,7 +99,6 @@ static void threads_all_at_once(void)
 	if (threads_destroyed != started)
 		stress_fail(&threads_self, "%ld destructors ran", threads_destroyed);
 	pthread_attr_destroy(&attributes);
-	stress_progress(&threads_self, started);
 }
 
 static void *threads_detached(void *argument)
