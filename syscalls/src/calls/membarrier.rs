@@ -19,6 +19,10 @@ const REGISTER_RSEQ: u32 = 1 << 8;
 const GET_REGISTRATIONS: u32 = 1 << 9;
 const SUPPORTED: u32 = 2 * GET_REGISTRATIONS - 1;
 
+/// Kept with the registrations: PRIVATE_EXPEDITED itself was registered. The other two registrations show it too, as on Linux, but do
+/// not allow it.
+const PRIVATE_READY: u32 = 1 << 31;
+
 /// The barrier is for one CPU only (with [`RSEQ`]).
 const FLAG_CPU: u32 = 1;
 
@@ -31,15 +35,19 @@ pub(crate) fn membarrier(task: &Task, command: u32, flags: u32, cpu: i32) -> Res
     let registered = &task.process().membarrier;
     match command {
         QUERY => return Ok(SUPPORTED),
-        GET_REGISTRATIONS => return Ok(registered.load(Ordering::Relaxed)),
+        GET_REGISTRATIONS => return Ok(registered.load(Ordering::Relaxed) & SUPPORTED),
         GLOBAL | GLOBAL_EXPEDITED => cpu::barrier(CpuSet::ALL),
         REGISTER_GLOBAL_EXPEDITED | REGISTER_PRIVATE_EXPEDITED | REGISTER_SYNC_CORE | REGISTER_RSEQ => {
-            registered.fetch_or(command, Ordering::Relaxed);
+            let also = match command {
+                REGISTER_GLOBAL_EXPEDITED => 0,
+                REGISTER_PRIVATE_EXPEDITED => PRIVATE_READY,
+                _ => REGISTER_PRIVATE_EXPEDITED,
+            };
+            registered.fetch_or(command | also, Ordering::Relaxed);
         }
-        // Its registration is the next bit.
-        PRIVATE_EXPEDITED | SYNC_CORE | RSEQ if registered.load(Ordering::Relaxed) & command << 1 == 0 => {
-            return err!(EPERM);
-        }
+        PRIVATE_EXPEDITED if registered.load(Ordering::Relaxed) & PRIVATE_READY == 0 => return err!(EPERM),
+        // The registration is the next bit.
+        SYNC_CORE | RSEQ if registered.load(Ordering::Relaxed) & command << 1 == 0 => return err!(EPERM),
         PRIVATE_EXPEDITED | SYNC_CORE => task.mm().page_table().barrier(CpuSet::ALL),
         RSEQ => {
             let one = u64::try_from(cpu).ok().and_then(|cpu| 1u64.checked_shl(cpu as u32)).unwrap_or(0);

@@ -39,6 +39,10 @@ int main(void)
 	CHECK_ERR(membarrier(SYNC_CORE, 0, 0), EPERM);
 	CHECK_ERR(membarrier(RSEQ, 0, 0), EPERM);
 	CHECK_ERR(membarrier(RSEQ, FLAG_CPU, 0), EPERM);
+	/* That registers the private command, too, but does not allow it. */
+	CHECK_EQ(membarrier(REGISTER_RSEQ, 0, 0), 0);
+	CHECK_EQ(membarrier(REGISTRATIONS, 0, 0), REGISTER_GLOBAL | REGISTER_PRIVATE | REGISTER_RSEQ);
+	CHECK_ERR(membarrier(PRIVATE, 0, 0), EPERM);
 	CHECK_EQ(membarrier(REGISTER_PRIVATE, 0, 0), 0);
 	CHECK_EQ(membarrier(PRIVATE, 0, 0), 0);
 	CHECK_ERR(membarrier(PRIVATE, FLAG_CPU, 0), EINVAL);
