@@ -15,7 +15,7 @@ static void *timers_thread(void *argument)
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN + STRESS_SIG_TIMER };
 	struct itimerspec setting = { { 0, period }, { 0, period } };
 	struct timespec patience = { 40, 0 };
-	long long begin, counted = 0;
+	long long begin, started, counted = 0;
 	sigset_t set;
 	/* The kernel's own call: what it gives as the id is small and fits. */
 	int timer;
@@ -28,9 +28,11 @@ static void *timers_thread(void *argument)
 		return NULL;
 	begin = tst_now(CLOCK_MONOTONIC);
 	STRESS_MUST(&timers_self, syscall(SYS_timer_settime, timer, 0, &setting, NULL));
+	/* It may have been set much later than it seemed to be, and much earlier than this. */
+	started = tst_now(CLOCK_MONOTONIC);
 	do {
 		siginfo_t info;
-		long long now, due = (tst_now(CLOCK_MONOTONIC) - begin) / period;
+		long long now, due = (tst_now(CLOCK_MONOTONIC) - started) / period;
 
 		if (STRESS_MUST(&timers_self, sigtimedwait(&set, &info, &patience)) < 0)
 			break;
