@@ -82,7 +82,7 @@ fn user_loop(task: &Task, mut context: UserContext) {
             continue;
         }
         cpu_clock::resume(task);
-        match context.run(task.mm().page_table()) {
+        match context.run(task.mm().page_table(), &task.user_clock) {
             Trap::Syscall => {
                 let number = context.regs.rax & 0xffff_ffff;
                 dispatch(task, &mut context);

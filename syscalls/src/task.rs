@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use husk_abi::Errno;
 use husk_machine::sync::{Once, SpinLock};
 use husk_machine::thread::Thread;
+use husk_machine::user::UserClock;
 
 /// Longest name of a thread with its zero byte (Linux's `TASK_COMM_LEN`).
 pub(crate) const COMM_LEN: usize = 16;
@@ -46,6 +47,8 @@ pub(crate) struct Task {
     pub(crate) clear_child_tid: AtomicU64,
     /// Head of the list of robust futexes (set_robust_list(2)).
     pub(crate) robust_list: AtomicU64,
+    /// Time in user mode.
+    pub(crate) user_clock: UserClock,
     /// A timer that goes by CPU time waits for this thread to run again.
     pub(crate) timers_dormant: AtomicBool,
     /// The locks with priority inheritance that it has and others wait for.
@@ -137,6 +140,7 @@ impl Task {
             signal_frame: SpinLock::new(Vec::new()),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            user_clock: UserClock::default(),
             timers_dormant: AtomicBool::new(true),
             pi_owner: futex::pi::Owner::new(number),
             futex_waiter: SpinLock::new(None),
@@ -238,7 +242,11 @@ impl Task {
 
     /// CPU time so far; none before it has started.
     pub(crate) fn cpu_times(&self) -> CpuTimes {
-        CpuTimes { user: self.cpu_time_ns(), system: 0 }
+        let user = self.user_clock.ns();
+        let total = self.cpu_time_ns();
+        // The thread may have been in user mode since.
+        let user = user.min(total);
+        CpuTimes { user, system: total - user }
     }
 
     /// Lets a sleeping task look again at what it waits for.

@@ -1,6 +1,9 @@
 //! User mode: the registers of a thread, running it, and what brings it back.
 
+mod clock;
+
 pub use crate::arch::user::{UserContext, hwcap, hwcap2, xcr0};
+pub use clock::UserClock;
 
 /// The general registers of a user thread.
 #[repr(C)]

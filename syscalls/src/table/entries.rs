@@ -111,9 +111,9 @@ super::syscalls! {
     95 umask Full (crate::file::calls::attributes::umask) [Mode] "";
     96 gettimeofday Full (crate::time::clock_calls::gettimeofday) [Ptr, Ptr] "";
     97 getrlimit Full (crate::calls::limits::getrlimit) [Choice(RESOURCE), RlimitOut] "";
-    98 getrusage Partial (crate::calls::usage::getrusage) [Int, Ptr] "all time counts as user time; no block input and output";
+    98 getrusage Partial (crate::calls::usage::getrusage) [Int, Ptr] "no block input and output";
     99 sysinfo Full (crate::calls::sysinfo::sysinfo) [Ptr] "";
-    100 times Partial (crate::time::clock_calls::times) [Ptr] "all CPU time counts as user time";
+    100 times Full (crate::time::clock_calls::times) [Ptr] "";
     101 ptrace None () [Int, Int, Ptr, Ptr] "";
     102 getuid Full (crate::calls::ids::getuid) [] "";
     103 syslog Partial (crate::calls::sysinfo::syslog) [Int, Ptr, Int] "the kernel log is not kept";

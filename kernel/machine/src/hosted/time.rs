@@ -17,6 +17,14 @@ pub(crate) fn monotonic_ns() -> u64 {
     START.elapsed().as_nanos() as u64 + 1
 }
 
+pub(crate) fn ticks() -> u64 {
+    monotonic_ns()
+}
+
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    ticks
+}
+
 fn host_realtime_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
 }

@@ -2,7 +2,7 @@
 
 use crate::frame::OutOfMemory;
 use crate::paging::PageTable;
-use crate::user::{BadFpState, Trap, UserRegs};
+use crate::user::{BadFpState, Trap, UserClock, UserRegs};
 use std::boxed::Box;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,10 +78,13 @@ impl UserContext {
     ///
     /// # Panics
     /// If there is none.
-    pub fn run(&mut self, space: &Arc<PageTable>) -> Trap {
+    pub fn run(&mut self, space: &Arc<PageTable>, clock: &UserClock) -> Trap {
         let script = current_script().expect("hosted::script says what the program does");
         let mut program = script.lock().unwrap_or_else(PoisonError::into_inner);
-        program(&mut self.regs, space)
+        clock.enter();
+        let trap = program(&mut self.regs, space);
+        clock.leave();
+        trap
     }
 
     /// Bytes of the floating-point state.
@@ -150,10 +153,10 @@ mod tests {
     fn a_script_is_inherited_by_spawned_threads() {
         script_traps(std::vec![Trap::Syscall, Trap::Interrupt]);
         let space = Arc::new(PageTable::new().unwrap());
-        assert_eq!(UserContext::new().unwrap().run(&space), Trap::Syscall);
+        assert_eq!(UserContext::new().unwrap().run(&space, &UserClock::default()), Trap::Syscall);
         let (sender, receiver) = std::sync::mpsc::channel();
         crate::thread::spawn("task", move || {
-            sender.send(UserContext::new().unwrap().run(&space)).unwrap();
+            sender.send(UserContext::new().unwrap().run(&space, &UserClock::default())).unwrap();
         })
         .unwrap();
         assert_eq!(receiver.recv().unwrap(), Trap::Interrupt);

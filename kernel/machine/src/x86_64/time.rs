@@ -141,6 +141,17 @@ pub(crate) fn monotonic_ns() -> u64 {
     tsc::now()
 }
 
+/// The time-stamp counter as it is, as soon as it can be had: for spans of time on one CPU.
+pub(crate) fn ticks() -> u64 {
+    // SAFETY: every 64-bit CPU has the instruction; it has no effect.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// How long so many [`ticks`] are.
+pub(crate) fn ticks_to_ns(ticks: u64) -> u64 {
+    tsc::ns_for(ticks)
+}
+
 /// Nanoseconds since 1970.
 ///
 /// If nobody has set it, the battery-backed clock is asked, to the second; without one it is 1970.

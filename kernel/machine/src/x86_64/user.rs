@@ -22,7 +22,7 @@ use super::percpu::{self, PerCpu, offset};
 use super::{cpu, fpu, irq, syscall};
 use crate::frame::OutOfMemory;
 use crate::paging::{PageTable, USER_END};
-use crate::user::{Access, BadFpState, Trap, UserRegs};
+use crate::user::{Access, BadFpState, Trap, UserClock, UserRegs};
 
 /// Flags that a program may have.
 const USER_FLAGS: u64 = RFlags::CARRY_FLAG
@@ -147,11 +147,11 @@ impl UserContext {
     }
 
     /// Enters user mode until something happens. Device and timer interrupts are handled inside; then it returns
-    /// [`Trap::Interrupt`], so that the caller can look for signals and give way to other threads.
+    /// [`Trap::Interrupt`], so that the caller can look for signals and give way to other threads. `clock` goes meanwhile.
     ///
     /// Flags that a program must not set are cleared. A `rip`, `fs_base` or `gs_base` that is not canonical gives
     /// [`Trap::Exception`] with a general protection fault, as IRET or the load would.
-    pub fn run(&mut self, space: &Arc<PageTable>) -> Trap {
+    pub fn run(&mut self, space: &Arc<PageTable>, clock: &UserClock) -> Trap {
         let regs = &mut self.regs;
         let addresses = [regs.rip, regs.fs_base, regs.gs_base].map(VirtAddr::try_new);
         let [Ok(_), Ok(fs_base), Ok(gs_base)] = addresses else {
@@ -166,10 +166,12 @@ impl UserContext {
             && regs.r11 == regs.rflags
             && regs.rip < USER_END
             && regs.rflags & FLAGS_NOT_FOR_SYSRET == 0;
+        clock.enter();
         // SAFETY: the page table, the floating-point state and the segment bases are this thread's; rip is canonical
         // and the flags are allowed to a program, so neither SYSRET nor IRET can fault in the kernel. The
         // registers live in `self`, which is borrowed until the return.
         let outcome = unsafe { husk_enter_user(regs, u32::from(sysret)) };
+        clock.leave();
         save_bases(block, regs);
         if outcome == syscall::SYSCALL {
             return Trap::Syscall;
