@@ -9,7 +9,7 @@ use super::layout::{KERNEL_BASE, phys_to_virt};
 use super::memory::copy_bytes;
 use super::percpu::OtherCpu;
 use super::stack::Stack;
-use super::{apic, cpu, devices, fpu, idt, kernel_map, sched, syscall, time};
+use super::{apic, cpu, devices, fpu, idt, kernel_map, sched, syscall, time, tsc};
 use crate::thread::{MAX_CPUS, bits};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -172,6 +172,7 @@ pub(super) fn start() -> Starting {
     if apic_ids.is_empty() {
         return Starting { apic_ids };
     }
+    tsc::compare();
     let start = &raw const husk_ap_start;
     let len = (&raw const husk_ap_end) as usize - start as usize;
     if boot::is_reserved(Range { start: START_PAGE, end: START_PAGE + 4096 }) {
@@ -217,10 +218,14 @@ impl Starting {
         let mut again = start + AGAIN_NS;
         while UP.load(Ordering::Acquire) < expected && time::monotonic_ns() < start + PATIENCE_NS {
             cpu::relax();
+            tsc::compare();
             if time::monotonic_ns() >= again {
                 again += AGAIN_NS;
                 self.wake();
             }
+        }
+        if expected > 1 {
+            tsc::compare();
         }
         // Those that come later find no ticket.
         HUSK_AP_LIMIT.store(0, Ordering::SeqCst);
@@ -249,6 +254,7 @@ extern "C" fn entry(ticket: u32) -> ! {
     fpu::init();
     syscall::init();
     apic::init_other_cpu();
+    tsc::compare();
     UP.fetch_add(1, Ordering::Release);
     sched::idle_loop()
 }

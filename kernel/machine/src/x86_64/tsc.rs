@@ -2,8 +2,8 @@
 //!
 //! It is assumed that the counters of all CPUs agree, as they do on every machine that a hypervisor's guest is likely to meet. Then time does not
 //! go backwards from one CPU to another: a reader takes the counter first and the parameters after it, so that with newer
-//! parameters it gets at least the time at which they were made. Where [`distrust`] has been called because they were found not to
-//! agree, the latest time that anybody was told is kept, and programs have to ask the kernel.
+//! parameters it gets at least the time at which they were made. CPUs compare their counters as they start ([`compare`]): where one is
+//! behind, the latest time that anybody was told is kept, and programs have to ask the kernel.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +35,23 @@ pub(crate) fn adjust(ticks: u64, ns: u64) {
         clock.base_tsc = now.max(clock.base_tsc);
         clock.ns_per_tick = rate(ticks, ns);
     });
+}
+
+/// Shows this CPU's counter to the others and looks at what they have shown: it must not be behind. A CPU calls this as it starts,
+/// the boot CPU before and after. A difference smaller than the time that a start takes may go unnoticed.
+pub(crate) fn compare() {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let seen = SEEN.load(Ordering::SeqCst);
+    let own = read();
+    if own < seen && clock_page::read().usable {
+        clock_page::update(|clock| clock.usable = false);
+        log::warn!(
+            "the TSC of CPU {} is {} ticks behind: clocks are read by system calls",
+            cpu::current(),
+            seen - own
+        );
+    }
+    SEEN.fetch_max(own, Ordering::SeqCst);
 }
 
 fn rate(ticks: u64, ns: u64) -> u64 {
