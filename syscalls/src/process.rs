@@ -251,12 +251,10 @@ impl Process {
     /// CPU time of all its threads so far. It never goes back.
     pub(crate) fn cpu_times(&self) -> CpuTimes {
         self.cpu_times.now(|| {
-            let (living, ended) = {
-                let threads = self.threads.lock();
-                let living: Vec<_> = threads.iter().filter_map(|(_, task)| task.upgrade()).collect();
-                (living, self.cpu_times.ended())
-            };
-            living.iter().fold(ended, |sum, task| sum + task.cpu_times())
+            let threads = self.threads.lock();
+            // As in `find_thread`: no reference that is dropped here is the last one.
+            let living = threads.iter().filter_map(|(_, task)| task.upgrade());
+            living.fold(self.cpu_times.ended(), |sum, task| sum + task.cpu_times())
         })
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Task {
     pub(crate) robust_list: AtomicU64,
     /// Time in user mode.
     pub(crate) user_clock: UserClock,
+    /// Its CPU time when it got the signal of a timer that goes by the process's last.
+    pub(crate) profiled_ns: AtomicU64,
     /// A timer that goes by CPU time waits for this thread to run again.
     pub(crate) timers_dormant: AtomicBool,
     /// The locks with priority inheritance that it has and others wait for.
@@ -141,6 +143,7 @@ impl Task {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             user_clock: UserClock::default(),
+            profiled_ns: AtomicU64::new(0),
             timers_dormant: AtomicBool::new(true),
             pi_owner: futex::pi::Owner::new(number),
             futex_waiter: SpinLock::new(None),

@@ -177,7 +177,7 @@ super::syscalls! {
     161 chroot Full (crate::file::calls::directory::chroot) [Path] "";
     162 sync Full (crate::file::calls::advise::sync) [] "";
     163 acct None () [Path] "";
-    164 settimeofday Full (crate::time::clock_calls::settimeofday) [Ptr, Ptr] "";
+    164 settimeofday Partial (crate::time::clock_calls::settimeofday) [Ptr, Ptr] "the time zone can only be UTC (EINVAL)";
     165 mount None () [Path, Path, Path, Hex, Ptr] "";
     166 umount2 None () [Path, Hex] "";
     167 swapon None () [Path, Hex] "";

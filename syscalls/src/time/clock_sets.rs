@@ -54,9 +54,7 @@ pub(super) fn changed() {
     COUNT.fetch_add(1, Ordering::AcqRel);
     queue::clock_was_set();
     for process in pid::processes() {
-        for task in process.threads() {
-            task.wake_sleeper();
-        }
+        process.for_each_thread(|task| task.wake_sleeper());
     }
     let told: Vec<_> = TOLD.lock().iter().filter_map(Weak::upgrade).collect();
     for object in told {

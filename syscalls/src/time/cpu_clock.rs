@@ -89,7 +89,11 @@ impl CpuClock {
     pub(super) fn now(&self) -> u64 {
         let CpuTimes { user, system } = match self.thread {
             None => self.process.cpu_times(),
-            Some(tid) => self.process.thread(tid).map_or_else(CpuTimes::default, |task| task.cpu_times()),
+            // Not by a reference of our own, which could be the last: timers' locks are held here.
+            Some(tid) => {
+                let of_thread = |task: &Arc<Task>| (task.tid() == tid).then(|| task.cpu_times());
+                self.process.find_thread(of_thread).unwrap_or_default()
+            }
         };
         match self.counts {
             Counts::User => user,
@@ -169,13 +173,11 @@ pub(super) fn look_again<T: CpuTimer>(timer: &Arc<T>, setting: &mut Setting) {
     let (process, thread) = (clock.process.clone(), clock.thread);
     let weak: Weak<dyn CpuTimer> = Arc::<T>::downgrade(timer);
     process.timers.dormant.0.lock().push((thread, weak));
-    let sleep = |task: &Task| task.timers_dormant.store(true, Ordering::SeqCst);
-    match thread {
-        None => process.threads().iter().for_each(|task| sleep(task)),
-        Some(tid) => {
-            process.thread(tid).inspect(|task| sleep(task));
+    process.for_each_thread(|task| {
+        if thread.is_none_or(|tid| tid == task.tid()) {
+            task.timers_dormant.store(true, Ordering::SeqCst);
         }
-    }
+    });
     // A thread may have started to run before it could see that.
     if setting.clock.now() != setting.seen {
         look_later(timer, setting);

@@ -6,9 +6,10 @@ use super::queue::{Entry, Expire};
 use super::timer::{Setting, schedule};
 use crate::args::UserPtr;
 use crate::process::Process;
-use crate::signal::{SigInfo, Signal, send_to_process};
+use crate::signal::{SigInfo, Signal, send_to_process, send_to_task};
 use crate::task::Task;
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
 use husk_machine::sync::SpinLock;
 use linux_raw_sys::general as raw;
@@ -106,15 +107,33 @@ impl Expire for Timer {
                 }
             }
         }
-        if let Some(process) = self.process.upgrade() {
-            // It is no real-time signal, so it cannot be refused.
-            let _ = send_to_process(&process, SigInfo::kernel(self.kind.signal()));
-        }
+        let Some(process) = self.process.upgrade() else { return };
+        let info = SigInfo::kernel(self.kind.signal());
+        let user = match self.kind {
+            Kind::Real => None,
+            Kind::Virtual | Kind::Prof => most_indebted(&process, self.kind.signal()),
+        };
+        // It is no real-time signal, so it cannot be refused.
+        let _ = match user {
+            Some(task) => send_to_task(&task, info),
+            None => send_to_process(&process, info),
+        };
     }
 
     fn entry(&self) -> &Entry {
         &self.entry
     }
+}
+
+/// The thread that has used most CPU time since it got such a signal last: over time each gets as many as it has used CPU time, which
+/// is what profilers count on. (Linux sends the signal to the thread that runs when the timer is found to be due.)
+fn most_indebted(process: &Process, signal: Signal) -> Option<Arc<Task>> {
+    let takers = process.threads().into_iter().filter(|task| !task.blocked().contains(signal));
+    let debts = takers.map(|task| (task.cpu_time_ns(), task));
+    let (used, task) =
+        debts.max_by_key(|(used, task)| used.saturating_sub(task.profiled_ns.load(Ordering::Relaxed)))?;
+    task.profiled_ns.store(used, Ordering::Relaxed);
+    Some(task)
 }
 
 impl CpuTimer for Timer {
