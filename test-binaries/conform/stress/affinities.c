@@ -10,6 +10,7 @@ static int affinities_cpus[CPU_SETSIZE], affinities_count;
 static unsigned affinities_state[AFFINITIES_MOVED];
 static pid_t affinities_tid[AFFINITIES_MOVED];
 static long affinities_looks[AFFINITIES_MOVED];
+static int affinities_leaving;
 
 static int affinities_move(pid_t tid, int cpu)
 {
@@ -50,6 +51,9 @@ static void *affinities_moved(void *argument)
 		if (round % 64 == 0)
 			stress_sleep(100000);
 	}
+	/* It is there as long as somebody moves it. */
+	while (!__atomic_load_n(&affinities_leaving, __ATOMIC_ACQUIRE))
+		stress_sleep(1000000);
 	return NULL;
 }
 
@@ -83,6 +87,7 @@ static void *affinities_mover(void *argument)
 		}
 		stress_progress(&affinities_self, 1);
 	}
+	__atomic_store_n(&affinities_leaving, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -111,7 +116,7 @@ static void affinities_body(void)
 	cpu_set_t all;
 
 	MUST(sched_getaffinity(0, sizeof(all), &all));
-	affinities_count = 0;
+	affinities_count = affinities_leaving = 0;
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, &all))
 			affinities_cpus[affinities_count++] = cpu;
