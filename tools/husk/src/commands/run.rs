@@ -36,8 +36,8 @@ pub(crate) struct RunOptions {
     #[arg(short, value_name = "SIZE", default_value = "256M", value_parser = parse_memory)]
     memory: u64,
 
-    /// The machine's CPUs.
-    #[arg(short, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    /// The machine's CPUs, 64 at most.
+    #[arg(short, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     cpus: u32,
 
     /// The machine's host name.
