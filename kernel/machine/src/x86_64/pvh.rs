@@ -17,8 +17,9 @@ pub(crate) static HUSK_ENTRY_TSC: AtomicU64 = AtomicU64::new(0);
 /// Bytes of the stack that boot runs on.
 const BOOT_STACK_LEN: usize = 64 * 1024;
 
-const CR4: Cr4Flags = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION.union(Cr4Flags::PAGE_GLOBAL);
-const CR0: Cr0Flags = Cr0Flags::PROTECTED_MODE_ENABLE
+/// The control registers on the way into long mode, here and in `smp.rs`.
+pub(super) const CR4: Cr4Flags = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION.union(Cr4Flags::PAGE_GLOBAL);
+pub(super) const CR0: Cr0Flags = Cr0Flags::PROTECTED_MODE_ENABLE
     .union(Cr0Flags::MONITOR_COPROCESSOR)
     .union(Cr0Flags::EXTENSION_TYPE)
     .union(Cr0Flags::NUMERIC_ERROR)

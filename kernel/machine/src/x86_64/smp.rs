@@ -8,6 +8,7 @@ use super::boot::{self, Range};
 use super::layout::{KERNEL_BASE, phys_to_virt};
 use super::memory::copy_bytes;
 use super::percpu::OtherCpu;
+use super::pvh::{CR0, CR4};
 use super::stack::Stack;
 use super::{apic, cpu, devices, fpu, idt, kernel_map, sched, syscall, time, tsc};
 use crate::thread::{MAX_CPUS, bits};
@@ -15,7 +16,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use x86_64::registers::control::{Cr0Flags, Cr4Flags, EferFlags};
+use x86_64::registers::control::EferFlags;
 
 /// Where the start code goes: a page below 1 MiB that no monitor uses for what it tells the kernel.
 const START_PAGE: u64 = 0x8000;
@@ -24,14 +25,6 @@ const START_PAGE: u64 = 0x8000;
 const PATIENCE_NS: u64 = 5_000_000_000;
 /// The start-up message is sent again after this time, as the first may be lost; one that runs ignores it.
 const AGAIN_NS: u64 = 200_000_000;
-
-const CR4: Cr4Flags = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION.union(Cr4Flags::PAGE_GLOBAL);
-const CR0: Cr0Flags = Cr0Flags::PROTECTED_MODE_ENABLE
-    .union(Cr0Flags::MONITOR_COPROCESSOR)
-    .union(Cr0Flags::EXTENSION_TYPE)
-    .union(Cr0Flags::NUMERIC_ERROR)
-    .union(Cr0Flags::WRITE_PROTECT)
-    .union(Cr0Flags::PAGING);
 
 // Physical addresses: the image is below 4 GiB. The entry code's tables map what is needed on the way to the kernel's own.
 global_asm!(
