@@ -49,7 +49,8 @@ fn fixed() -> StaticDir {
 
 /// The task whose system call this is: the one that runs on this kernel thread.
 pub(crate) fn caller() -> Option<Arc<Task>> {
-    pid::processes().iter().flat_map(|process| process.threads()).find(|task| task.is_current_thread())
+    let own = |task: &Arc<Task>| task.is_current_thread().then(|| task.clone());
+    pid::processes().iter().find_map(|process| process.find_thread(own))
 }
 
 /// A pid in text: no sign, no leading zeros.
