@@ -316,7 +316,10 @@ fn restore_fp(
         }
     } else {
         // An FXSAVE image: x87 and SSE only, the rest in its initial state.
-        extended[0] = 3;
+        // There is none on a CPU without XSAVE.
+        if let Some(features) = extended.first_mut() {
+            *features = 3;
+        }
     }
     bytes[SW_BYTES_OFFSET..FXSAVE_SIZE].fill(0);
     context.fp_restore(bytes).map_err(|_| Errno::EFAULT.here())
