@@ -78,6 +78,10 @@ fn user_loop(task: &Task, mut context: UserContext) {
         let now = thread::own_switches();
         if core::mem::replace(&mut switches, now) != now {
             check_rseq(task, &mut context);
+            // Where it may run can have changed while it was away.
+            if thread::should_yield() {
+                thread::reschedule();
+            }
             // It may have slept for a page, or have led to a signal.
             continue;
         }

@@ -593,12 +593,27 @@ pub(super) fn placement_changed(thread: &Handle) {
             cpu_at(home).enqueue(thread, false, End::Back);
         } else {
             make_ready(thread);
+            return;
         }
-        return;
     }
-    if thread.is_on_cpu() {
-        cpu_at(home).reschedule.store(true, Ordering::SeqCst);
-        kick(home);
+    // As on Linux, it has left when this returns. The other may want to move this thread at the same time, which goes then.
+    let mut rounds = 0u32;
+    while thread.is_on_cpu() {
+        let home = thread.home();
+        let allowed = thread.affinity() & ONLINE.load(Ordering::Relaxed);
+        if allowed == 0 || allowed & 1 << home != 0 {
+            return;
+        }
+        // Again and again: it may yield just then, which forgets that it was told.
+        if rounds.is_multiple_of(1024) {
+            cpu_at(home).reschedule.store(true, Ordering::SeqCst);
+            kick(home);
+        }
+        rounds = rounds.wrapping_add(1);
+        cpu::relax();
+        if should_yield() {
+            reschedule();
+        }
     }
 }
 
@@ -649,6 +664,10 @@ fn switch(left: Left, now: u64, slept: bool) {
     }
     me.pause(now, slept);
     next.begin(now);
+    if next.affinity() & cpu.bit() == 0 {
+        // Changed since it was chosen, perhaps: its way to user mode leads through `reschedule`.
+        cpu.reschedule.store(true, Ordering::Relaxed);
+    }
     cpu.switches.store(cpu.switches.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     if is_idle(&next) {
         cpu.idle_time.start(now);

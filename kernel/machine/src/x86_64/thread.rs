@@ -146,7 +146,7 @@ impl Inner {
     }
 
     pub(super) fn affinity(&self) -> u64 {
-        self.affinity.load(Ordering::Relaxed)
+        self.affinity.load(Ordering::SeqCst)
     }
 
     pub(super) fn scheduling(&self) -> Scheduling {
