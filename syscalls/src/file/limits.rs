@@ -3,7 +3,7 @@
 
 use crate::credentials::Capability;
 use crate::limits::{INFINITY, Resource};
-use crate::signal::{SigInfo, Signal, send_to_task};
+use crate::signal::{self, Signal};
 use crate::task::Task;
 use husk_abi::{Errno, err};
 use husk_fs::{InodeRef, SetAttr, Source, WriteAt, mode, ops};
@@ -43,7 +43,7 @@ impl Source for Limited<'_> {
 /// EFBIG; beyond RLIMIT_FSIZE with SIGXFSZ.
 pub(crate) fn check_size(task: &Task, size: u64) -> Result<(), Errno> {
     if size > task.process().limit(Resource::FSIZE).soft {
-        send_xfsz(task);
+        signal::raise(task, Signal::SIGXFSZ);
         return err!(EFBIG);
     }
     if size > MAX_FILE_SIZE { err!(EFBIG) } else { Ok(()) }
@@ -75,7 +75,7 @@ pub(super) fn write_limited(
         return write(source);
     }
     if position >= limit {
-        send_xfsz(task);
+        signal::raise(task, Signal::SIGXFSZ);
     }
     if position >= end {
         return err!(EFBIG);
@@ -98,9 +98,4 @@ fn drop_set_id(task: &Task, inode: &InodeRef) -> Result<(), Errno> {
         return Ok(());
     }
     inode.set_attr(&SetAttr { mode: Some(bits & mode::PERMISSIONS & !clear), ..SetAttr::default() })
-}
-
-fn send_xfsz(task: &Task) {
-    // It is no real-time signal, so it cannot be refused.
-    let _ = send_to_task(task, SigInfo::kernel(Signal::SIGXFSZ));
 }

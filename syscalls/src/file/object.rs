@@ -1,6 +1,7 @@
 //! What an open file description refers to: the interface of everything that can be read, written or waited for.
 
 use crate::mm::Mappable;
+use crate::signal::{self, Signal};
 use crate::task::Task;
 use crate::wait::{self, Events, Waiters};
 use alloc::vec::Vec;
@@ -93,7 +94,7 @@ pub(crate) trait File: Any + Send + Sync {
         }
     }
 
-    /// Writes, and waits until all is written unless `nonblocking`.
+    /// Writes, and waits until all is written unless `nonblocking`. Sends SIGPIPE for EPIPE.
     ///
     /// # Errors
     /// As [`write`](Self::write); ERESTARTSYS if a signal came before anything was written.
@@ -114,8 +115,13 @@ pub(crate) trait File: Any + Send + Sync {
                         return Ok(done);
                     }
                 }
-                Err(_) if done > 0 => return Ok(done),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // Pipes: also when a part has been written.
+                    if error == Errno::EPIPE {
+                        signal::raise(task, Signal::SIGPIPE);
+                    }
+                    return if done > 0 { Ok(done) } else { Err(error) };
+                }
             }
         }
     }

@@ -4,7 +4,6 @@
 
 use super::PipeEnd;
 use crate::args::{Fd, IoVec, MAX_RW_COUNT, UserPtr, read_iovecs};
-use crate::file::calls::read_write::signal_broken_pipe;
 use crate::file::{File, FileDescription};
 use crate::task::Task;
 use crate::user_io::{UserSink, UserSource};
@@ -93,7 +92,6 @@ pub(crate) fn splice(
             Err(error) => break Err(error),
         }
     };
-    let result = signal_broken_pipe(task, result);
     if done == 0 {
         result?;
     }
@@ -161,8 +159,7 @@ pub(crate) fn tee(task: &Task, input: Fd, out: Fd, len: usize, flags: u32) -> Re
     wait_for(task, from_pipe, false, nonblocking || from.is_nonblocking())?;
     wait_for(task, to_pipe, true, nonblocking || to.is_nonblocking())?;
     let bytes = from_pipe.pipe.state.lock().buffer.peek(len.min(MAX_RW_COUNT));
-    let written = to_pipe.write(&mut SliceSource::new(&bytes));
-    signal_broken_pipe(task, written)
+    to_pipe.wait_write(task, true, &mut SliceSource::new(&bytes))
 }
 
 /// vmsplice(2): a program's memory into a pipe, or a pipe's bytes into its memory.
@@ -183,8 +180,7 @@ pub(crate) fn vmsplice(
     let buffers = read_iovecs(task.mm(), vector, count)?;
     let nonblocking = flags & raw::SPLICE_F_NONBLOCK != 0 || description.is_nonblocking();
     if description.is_writable() {
-        let written = description.write(task, nonblocking, &mut UserSource::vectored(task.mm(), buffers));
-        signal_broken_pipe(task, written)
+        description.write(task, nonblocking, &mut UserSource::vectored(task.mm(), buffers))
     } else {
         description.read(task, nonblocking, &mut UserSink::vectored(task.mm(), buffers))
     }

@@ -17,6 +17,6 @@ pub(crate) use handlers::{SigAction, SignalHandlers};
 pub(crate) use info::{SIGINFO_SIZE, SigFields, SigInfo, code};
 pub(crate) use number::{DefaultAction, SigSet, Signal};
 pub(crate) use pending::Pending;
-pub(crate) use send::{retarget, send_to_group, send_to_process, send_to_task};
+pub(crate) use send::{raise, retarget, send_to_group, send_to_process, send_to_task};
 pub(crate) use state::{AltStack, TaskSignals};
 pub(crate) use take::{pending, take};

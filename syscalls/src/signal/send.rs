@@ -26,6 +26,13 @@ pub(crate) fn send_to_task(task: &Task, info: SigInfo) -> Result<(), Errno> {
     Ok(())
 }
 
+/// Sends a signal to the calling thread because of what it does, as if it had sent it itself: SIGPIPE, SIGXFSZ.
+pub(crate) fn raise(task: &Task, signal: Signal) {
+    let info = SigInfo::user(signal, task.process().pid(), task.credentials().uid.real);
+    // It is no real-time signal, so it cannot be refused.
+    let _ = send_to_task(task, info);
+}
+
 /// Sends a signal to a process: any thread that does not block it takes it.
 ///
 /// # Errors

@@ -3,7 +3,6 @@
 use super::calls::{get, put_unnamed};
 use super::{msg, unix};
 use crate::args::{Fd, IoVec, UserPtr, UserSlice, read_iovecs};
-use crate::file::calls::read_write::signal_broken_pipe;
 use crate::file::{FileDescription, file_limit};
 use crate::task::Task;
 use crate::user_io::{UserSink, UserSource};
@@ -57,7 +56,7 @@ fn send(
     }
     let nonblocking = flags & msg::DONTWAIT != 0 || description.is_nonblocking();
     let sent = socket.send(task, nonblocking, &mut UserSource::vectored(task.mm(), buffers), files);
-    if flags & msg::NOSIGNAL != 0 { sent } else { signal_broken_pipe(task, sent) }
+    if flags & msg::NOSIGNAL != 0 { sent } else { socket.signal_broken_pipe(task, sent) }
 }
 
 /// sendto(2).

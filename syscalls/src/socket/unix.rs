@@ -2,13 +2,14 @@
 
 use crate::file::anon::{self, AnonKind};
 use crate::file::{File, FileDescription, put_int};
+use crate::signal::{self, Signal};
 use crate::task::Task;
 use crate::wait::{self, Events, Waiters};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use husk_abi::{Errno, err};
 use husk_fs::{InodeRef, Metadata, Sink, Source};
 use husk_machine::sync::{Mutex, Once};
@@ -57,6 +58,8 @@ pub(super) struct UnixSocket {
     inode: InodeRef,
     received: Mutex<Queue>,
     peer: Once<Weak<Self>>,
+    /// Of datagrams: a send has found the peer gone.
+    is_alone: AtomicBool,
     /// Credentials of who made the pair: pid, uid, gid.
     pub(super) peer_credentials: [u32; 3],
     /// SO_RCVTIMEO and SO_SNDTIMEO in nanoseconds; 0 is none.
@@ -82,6 +85,7 @@ impl UnixSocket {
                 inode: anon::inode(AnonKind::Socket, None),
                 received: Mutex::new(Queue::default()),
                 peer: Once::new(),
+                is_alone: AtomicBool::new(false),
                 peer_credentials: credentials,
                 timeouts: [AtomicU64::new(0), AtomicU64::new(0)],
                 waiters: Waiters::new(),
@@ -116,7 +120,12 @@ impl UnixSocket {
             return err!(ECONNRESET);
         }
         let Some(peer) = self.peer() else {
-            return if self.kind == Kind::Datagram { err!(ECONNREFUSED) } else { err!(EPIPE) };
+            return match self.kind {
+                // Once it has told that the peer is gone, it has none.
+                Kind::Datagram if self.is_alone.swap(true, Ordering::Relaxed) => err!(ENOTCONN),
+                Kind::Datagram => err!(ECONNREFUSED),
+                _ => err!(EPIPE),
+            };
         };
         let wanted = source.remaining();
         if self.kind != Kind::Stream && wanted > BUFFER_SIZE {
@@ -150,7 +159,7 @@ impl UnixSocket {
     /// Sends; a stream goes on until all is sent unless `nonblocking`.
     ///
     /// # Errors
-    /// EAGAIN, EPIPE, EMSGSIZE, ECONNRESET; ERESTARTSYS for a signal.
+    /// EAGAIN, EPIPE, EMSGSIZE, ECONNRESET; for a signal ERESTARTSYS, or EINTR with SO_SNDTIMEO.
     pub(super) fn send(
         &self,
         task: &Task,
@@ -158,12 +167,13 @@ impl UnixSocket {
         source: &mut dyn Source,
         mut files: Vec<Arc<FileDescription>>,
     ) -> Result<usize, Errno> {
+        let deadline = self.deadline(1);
         let mut done = 0;
         loop {
             let step = if nonblocking {
                 self.try_send(source, &mut files)
             } else {
-                wait::block_on(task, &self.waiters, Events::WRITABLE, self.deadline(1), || {
+                wait::block_on(task, &self.waiters, Events::WRITABLE, deadline, || {
                     self.try_send(source, &mut files)
                 })
             };
@@ -175,9 +185,17 @@ impl UnixSocket {
                     }
                 }
                 Err(_) if done > 0 => return Ok(done),
-                Err(error) => return Err(error),
+                Err(error) => return Err(interruption(error, deadline)),
             }
         }
+    }
+
+    /// Sends SIGPIPE for EPIPE. Only streams do that.
+    pub(super) fn signal_broken_pipe(&self, task: &Task, sent: Result<usize, Errno>) -> Result<usize, Errno> {
+        if self.kind == Kind::Stream && sent.as_ref().is_err_and(|error| *error == Errno::EPIPE) {
+            signal::raise(task, Signal::SIGPIPE);
+        }
+        sent
     }
 
     /// Receives what is there; `peek` leaves it.
@@ -242,7 +260,7 @@ impl UnixSocket {
     /// Receives, waiting for something unless `nonblocking`; with `all`, until a stream has filled the buffer.
     ///
     /// # Errors
-    /// EAGAIN, ECONNRESET; ERESTARTSYS for a signal.
+    /// EAGAIN, ECONNRESET; for a signal ERESTARTSYS, or EINTR with SO_RCVTIMEO.
     pub(super) fn receive(
         &self,
         task: &Task,
@@ -251,12 +269,13 @@ impl UnixSocket {
         peek: bool,
         all: bool,
     ) -> Result<Received, Errno> {
+        let deadline = self.deadline(0);
         let mut total = Received::default();
         loop {
             let step = if nonblocking {
                 self.try_receive(sink, peek)
             } else {
-                wait::block_on(task, &self.waiters, Events::READABLE, self.deadline(0), || {
+                wait::block_on(task, &self.waiters, Events::READABLE, deadline, || {
                     self.try_receive(sink, peek)
                 })
             };
@@ -272,7 +291,7 @@ impl UnixSocket {
                     }
                 }
                 Err(_) if total.count > 0 => return Ok(total),
-                Err(error) => return Err(error),
+                Err(error) => return Err(interruption(error, deadline)),
             }
         }
     }
@@ -298,6 +317,11 @@ impl UnixSocket {
     }
 }
 
+/// A wait with a timeout does not begin anew after a signal (signal(7)).
+fn interruption(error: Errno, deadline: Option<u64>) -> Errno {
+    if error == Errno::ERESTARTSYS && deadline.is_some() { Errno::EINTR.here() } else { error }
+}
+
 impl File for UnixSocket {
     fn metadata(&self) -> Metadata {
         self.inode.metadata()
@@ -319,7 +343,8 @@ impl File for UnixSocket {
     }
 
     fn wait_write(&self, task: &Task, nonblocking: bool, source: &mut dyn Source) -> Result<usize, Errno> {
-        self.send(task, nonblocking, source, Vec::new())
+        let sent = self.send(task, nonblocking, source, Vec::new());
+        self.signal_broken_pipe(task, sent)
     }
 
     fn poll(&self) -> Events {

@@ -3,7 +3,6 @@
 use crate::args::{Fd, IoVec, MAX_RW_COUNT, UserPtr, UserSlice, read_iovecs};
 use crate::file::FileDescription;
 use crate::file::limits::MAX_FILE_SIZE;
-use crate::signal::{SigInfo, Signal, send_to_task};
 use crate::task::Task;
 use crate::user_io::{UserSink, UserSource};
 use alloc::sync::Arc;
@@ -28,15 +27,6 @@ fn checked_offset(offset: i64) -> Result<u64, Errno> {
     u64::try_from(offset).map_err(|_| Errno::EINVAL.here())
 }
 
-/// Sends SIGPIPE for EPIPE.
-pub(crate) fn signal_broken_pipe<T>(task: &Task, result: Result<T, Errno>) -> Result<T, Errno> {
-    if result.as_ref().is_err_and(|error| *error == Errno::EPIPE) {
-        // It is no real-time signal, so it cannot be refused.
-        let _ = send_to_task(task, SigInfo::kernel(Signal::SIGPIPE));
-    }
-    result
-}
-
 fn read_into(
     task: &Task,
     file: &FileDescription,
@@ -53,7 +43,7 @@ fn write_from(
     nowait: bool,
 ) -> Result<usize, Errno> {
     let mut source = UserSource::vectored(task.mm(), buffers);
-    signal_broken_pipe(task, file.write(task, nowait || file.is_nonblocking(), &mut source))
+    file.write(task, nowait || file.is_nonblocking(), &mut source)
 }
 
 fn get(task: &Task, fd: Fd) -> Result<Arc<FileDescription>, Errno> {
@@ -76,7 +66,7 @@ pub(crate) fn write(task: &Task, fd: Fd, buffer: UserSlice) -> Result<usize, Err
         return err!(EBADF);
     }
     let mut source = UserSource::new(task.mm(), checked(buffer)?);
-    signal_broken_pipe(task, file.write(task, file.is_nonblocking(), &mut source))
+    file.write(task, file.is_nonblocking(), &mut source)
 }
 
 /// readv(2).

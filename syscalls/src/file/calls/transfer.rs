@@ -1,6 +1,5 @@
 //! Moving bytes between files inside the kernel: sendfile(2), copy_file_range(2).
 
-use super::read_write::signal_broken_pipe;
 use crate::args::{Fd, MAX_RW_COUNT, UserPtr};
 use crate::file::FileDescription;
 use crate::task::Task;
@@ -120,8 +119,7 @@ pub(crate) fn sendfile(
         return err!(EINVAL);
     }
     let count = count.min(MAX_RW_COUNT);
-    let copied = copy(task, &from, &mut from_side, &to, &mut Side::Position, count);
-    let copied = signal_broken_pipe(task, copied)?;
+    let copied = copy(task, &from, &mut from_side, &to, &mut Side::Position, count)?;
     finish(task, &from_side, offset)?;
     Ok(copied)
 }
