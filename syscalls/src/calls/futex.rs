@@ -87,7 +87,22 @@ fn deadline(task: &Task, timeout: u64, command: u32, realtime: bool) -> Result<O
     }))
 }
 
-pub(super) fn wait(
+pub(super) fn wait_once(
+    task: &Task,
+    addr: u64,
+    shared: bool,
+    value: u32,
+    bits: u32,
+    deadline: Option<Deadline>,
+) -> Result<Outcome, Errno> {
+    if bits == 0 {
+        return err!(EINVAL);
+    }
+    let key = Key::new(task.mm(), addr, shared)?;
+    futex::wait(task, &key, addr, value, bits, deadline)
+}
+
+fn wait(
     task: &Task,
     addr: u64,
     shared: bool,
@@ -95,11 +110,7 @@ pub(super) fn wait(
     bits: u32,
     deadline: Option<Deadline>,
 ) -> Result<u64, Errno> {
-    if bits == 0 {
-        return err!(EINVAL);
-    }
-    let key = Key::new(task.mm(), addr, shared)?;
-    match (futex::wait(task, &key, addr, value, bits, deadline)?, deadline) {
+    match (wait_once(task, addr, shared, value, bits, deadline)?, deadline) {
         (Outcome::Woken, _) => Ok(0),
         (Outcome::TimedOut, _) => err!(ETIMEDOUT),
         (Outcome::Interrupted, None) => Err(Errno::ERESTARTSYS),

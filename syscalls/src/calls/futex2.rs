@@ -1,6 +1,6 @@
 //! futex_waitv(2), futex_wait(2), futex_wake(2), futex_requeue(2): futexes one operation a call.
 
-use super::futex::wait;
+use super::futex::wait_once;
 use crate::args::UserPtr;
 use crate::futex::{self, Deadline, Key, Outcome, Requeue};
 use crate::task::Task;
@@ -105,7 +105,12 @@ pub(crate) fn futex_wait(
     let shared = shared(flags)?;
     let (value, mask) = (narrow(value)?, narrow(mask)?);
     let deadline = deadline(task, timeout, clock)?;
-    wait(task, addr, shared, value, mask, deadline)
+    match wait_once(task, addr, shared, value, mask, deadline)? {
+        Outcome::Woken => Ok(0),
+        Outcome::TimedOut => err!(ETIMEDOUT),
+        // Unlike futex(2) also with a timeout: it is a point in time.
+        Outcome::Interrupted => Err(Errno::ERESTARTSYS),
+    }
 }
 
 /// futex_wake(2).

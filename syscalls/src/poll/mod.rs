@@ -116,6 +116,15 @@ fn deadline(task: &Task, timeout: UserPtr<Timespec>) -> Result<Option<u64>, Errn
     Ok(Some(monotonic_ns().saturating_add(crate::time::read_timespec(task, timeout)?)))
 }
 
+/// The end of a call that leaves the rest of its time where the time-out was. Where that cannot be written is no error, but then the
+/// call cannot go on after a signal: it would begin anew with the whole time.
+fn finish<R>(result: Result<R, Errno>, written: Result<(), Errno>) -> Result<R, Errno> {
+    match (result, written) {
+        (Err(error), Err(_)) if error == Errno::ERESTARTNOHAND => err!(EINTR),
+        (result, _) => result,
+    }
+}
+
 /// What is left of a time-out.
 fn left(deadline: u64) -> u64 {
     deadline.saturating_sub(monotonic_ns())

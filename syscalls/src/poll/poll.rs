@@ -1,6 +1,6 @@
 //! poll(2), ppoll(2).
 
-use super::{Watched, deadline, left, wait_for, with_mask};
+use super::{Watched, deadline, finish, left, wait_for, with_mask};
 use crate::args::{Fd, UserPtr};
 use crate::file::file_limit;
 use crate::task::Task;
@@ -53,11 +53,10 @@ pub(crate) fn ppoll(
         Err(error) if error == Errno::ERESTARTSYS => err!(ERESTARTNOHAND),
         done => done,
     });
-    if let Some(deadline) = deadline {
-        // A time-out that cannot be written is no error, as on Linux.
-        let _ = timeout.write(task.mm(), &Timespec::from_nanos(left(deadline)));
+    match deadline {
+        None => result,
+        Some(deadline) => finish(result, timeout.write(task.mm(), &Timespec::from_nanos(left(deadline)))),
     }
-    result
 }
 
 fn poll_once(task: &Task, fds: UserPtr<PollFd>, count: u32, deadline: Option<u64>) -> Result<u64, Errno> {

@@ -1,6 +1,6 @@
 //! select(2), pselect6(2).
 
-use super::{Watched, deadline, left, wait_for, with_mask};
+use super::{Watched, deadline, finish, left, wait_for, with_mask};
 use crate::args::{Fd, UserPtr};
 use crate::task::Task;
 use crate::wait::Events;
@@ -45,12 +45,9 @@ pub(crate) fn select(
         }
     };
     let result = select_until(task, count, [read, write, except], deadline);
-    if let Some(deadline) = deadline {
-        let rest = Timespec::from_nanos(left(deadline));
-        // A time-out that cannot be written is no error, as on Linux.
-        let _ = timeout.write(task.mm(), &[rest.tv_sec, rest.tv_nsec / 1000]);
-    }
-    result
+    let Some(deadline) = deadline else { return result };
+    let rest = Timespec::from_nanos(left(deadline));
+    finish(result, timeout.write(task.mm(), &[rest.tv_sec, rest.tv_nsec / 1000]))
 }
 
 /// pselect6(2).
@@ -71,11 +68,8 @@ pub(crate) fn pselect6(
     let result = with_mask(task, UserPtr::new(address), size as usize, || {
         select_until(task, count, [read, write, except], deadline)
     });
-    if let Some(deadline) = deadline {
-        // A time-out that cannot be written is no error, as on Linux.
-        let _ = timeout.write(task.mm(), &Timespec::from_nanos(left(deadline)));
-    }
-    result
+    let Some(deadline) = deadline else { return result };
+    finish(result, timeout.write(task.mm(), &Timespec::from_nanos(left(deadline))))
 }
 
 fn select_until(
