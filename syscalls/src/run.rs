@@ -65,7 +65,7 @@ pub(crate) fn start_thread(
 fn user_loop(task: &Task, mut context: UserContext) {
     let mut trap_state = TrapState::default();
     let mut interrupted = None;
-    let mut switches = thread::own_switches();
+    let mut mark = thread::interruption_mark();
     loop {
         if task.mm().take_exhausted() {
             crash::out_of_memory(task);
@@ -75,11 +75,11 @@ fn user_loop(task: &Task, mut context: UserContext) {
         if look && !deliver::deliver(task, &mut context, &trap_state, interrupted.take()) {
             break;
         }
-        let now = thread::own_switches();
-        if core::mem::replace(&mut switches, now) != now {
+        let now = thread::interruption_mark();
+        if core::mem::replace(&mut mark, now) != now {
             check_rseq(task, &mut context);
             // Where it may run can have changed while it was away.
-            if thread::should_yield() {
+            if thread::is_told_to_yield() {
                 thread::reschedule();
             }
             // It may have slept for a page, or have led to a signal.

@@ -115,10 +115,17 @@ pub fn reschedule() {
     backend::reschedule();
 }
 
-/// How often this thread was switched away from or interrupted by [`cpu::barrier`](crate::cpu::barrier). As long as it does not
-/// change, nothing else has run on its CPU.
-pub fn own_switches() -> u64 {
-    backend::own_switches()
+/// Whether this CPU was told to look for another thread, or a place for this one, since it took this one: a part of
+/// [`should_yield`] that costs one load.
+pub fn is_told_to_yield() -> bool {
+    backend::is_told_to_yield()
+}
+
+/// A value that is another one each time after this thread was switched away from or interrupted by
+/// [`cpu::barrier`](crate::cpu::barrier). As long as it does not change, nothing else has run on its CPU.
+#[inline]
+pub fn interruption_mark() -> u64 {
+    backend::interruption_mark()
 }
 
 /// Starts the scheduler on the boot CPU with `main` as the first thread. Called once, when [`crate::init`] is done.

@@ -156,8 +156,13 @@ pub(crate) fn reschedule() {
     std::thread::yield_now();
 }
 
+/// The host takes care of that, too.
+pub(crate) fn is_told_to_yield() -> bool {
+    false
+}
+
 /// The host does not say; as if nothing else ever ran.
-pub(crate) fn own_switches() -> u64 {
+pub(crate) fn interruption_mark() -> u64 {
     0
 }
 

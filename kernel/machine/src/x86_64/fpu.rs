@@ -95,8 +95,8 @@ pub(crate) fn init() {
 struct LegacyArea([u8; LEGACY_LEN]);
 
 /// The scheduler calls this before it leaves a thread: afterwards the state in memory is good on any CPU.
-pub(crate) fn save_before_switch() {
-    save_live(percpu::current());
+pub(crate) fn save_before_switch(block: &PerCpu) {
+    save_live(block);
 }
 
 /// Writes the registers to the area that they are newer than, if there is one.

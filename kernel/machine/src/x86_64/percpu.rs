@@ -12,6 +12,7 @@ use x86_64::registers::model_specific::{FsBase, GsBase, KernelGsBase};
 use x86_64::structures::tss::TaskStateSegment;
 
 use super::gdt::{self, Gdt};
+use super::sched;
 use crate::sync::level::Held;
 
 /// Bytes of each stack in the interrupt stack table.
@@ -32,8 +33,10 @@ pub(crate) struct PerCpu {
     pub(crate) own_address: AtomicPtr<PerCpu>,
     /// Number of the CPU, from 0.
     pub(crate) index: AtomicUsize,
-    /// The thread that runs: for the scheduler.
-    pub(crate) thread: AtomicPtr<()>,
+    /// The scheduler's part.
+    pub(crate) scheduler: AtomicPtr<sched::Cpu>,
+    /// Changes, never to be the same on any CPU again, whenever the thread that runs here was interrupted or is another one.
+    pub(crate) mark: AtomicU64,
     /// FS base in the CPU, for user mode.
     pub(crate) user_fs: AtomicU64,
     /// GS base in the CPU, for user mode (in `KernelGsBase` while in the kernel).
@@ -83,7 +86,8 @@ impl PerCpu {
             tss_rsp0: AtomicU64::new(0),
             own_address: AtomicPtr::new(core::ptr::null_mut()),
             index: AtomicUsize::new(0),
-            thread: AtomicPtr::new(core::ptr::null_mut()),
+            scheduler: AtomicPtr::new(core::ptr::null_mut()),
+            mark: AtomicU64::new(0),
             user_fs: AtomicU64::new(0),
             user_gs: AtomicU64::new(0),
             fp_live: AtomicPtr::new(core::ptr::null_mut()),
@@ -149,6 +153,8 @@ impl OtherCpu {
 fn init(block: &'static PerCpu, index: usize, stacks: &'static mut IstStacks) {
     let address = (&raw const *block) as u64;
     block.index.store(index, Ordering::Relaxed);
+    block.scheduler.store((&raw const *sched::cpu_at(index)).cast_mut(), Ordering::Relaxed);
+    block.mark.store(index as u64, Ordering::Relaxed);
     block.own_address.store((&raw const *block).cast_mut(), Ordering::Relaxed);
     let tops = stacks.each_mut().map(|stack| {
         stack.percpu = address;

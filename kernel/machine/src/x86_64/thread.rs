@@ -7,7 +7,7 @@
 use super::sched::{self, Cpu, cpu_at, here};
 use super::stack::Stack;
 use super::switch::prepare;
-use super::{address_space, apic, cpu, irq, time};
+use super::{address_space, apic, cpu, irq, percpu, time};
 use crate::frame::OutOfMemory;
 use crate::paging::PageTable;
 use crate::sync::{SpinLock, level};
@@ -27,6 +27,8 @@ pub(crate) type Handle = Arc<Inner>;
 pub(crate) struct Inner {
     id: u64,
     name: String,
+    /// It runs when its CPU has nothing else.
+    is_idle: bool,
     sleep: SpinLock<Sleep>,
     home: AtomicUsize,
     on_cpu: AtomicBool,
@@ -42,8 +44,6 @@ pub(crate) struct Inner {
     counted_ns: AtomicU64,
     /// How often it was switched away from: because it slept, and because others had their turn.
     switches: [AtomicU64; 2],
-    /// How often it was interrupted on purpose (membarrier(2)).
-    disturbed: AtomicU64,
     own: UnsafeCell<Own>,
 }
 
@@ -101,11 +101,12 @@ impl RunTime {
 }
 
 impl Inner {
-    fn new(name: &str, stack_pointer: u64, stack: Option<Stack>, entry: Option<Entry>) -> Handle {
+    fn new(name: &str, stack_pointer: u64, stack: Option<Stack>, entry: Option<Entry>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Arc::new(Self {
+        Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
+            is_idle: false,
             sleep: SpinLock::with_level(level::THREAD, Sleep::new()),
             home: AtomicUsize::new(cpu::current()),
             on_cpu: AtomicBool::new(false),
@@ -115,14 +116,17 @@ impl Inner {
             virtual_ns: AtomicU64::new(0),
             counted_ns: AtomicU64::new(0),
             switches: [const { AtomicU64::new(0) }; 2],
-            disturbed: AtomicU64::new(0),
             own: UnsafeCell::new(Own { stack_pointer, stack, space: None, entry }),
-        })
+        }
     }
 
     /// The thread that a CPU runs when it has nothing else; it has its stack already.
     pub(super) fn idle() -> Handle {
-        Self::new("idle", 0, None, None)
+        Arc::new(Self { is_idle: true, ..Self::new("idle", 0, None, None) })
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -170,11 +174,6 @@ impl Inner {
         self.run_time.start(now);
     }
 
-    /// It counts as interrupted, though it goes on. Only on the CPU that runs it.
-    pub(super) fn disturb(&self) {
-        self.disturbed.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// The CPU leaves it, but is on its stack still. `slept` says that it does so of its own accord.
     pub(super) fn pause(&self, now: u64, slept: bool) {
         self.count(now);
@@ -210,7 +209,7 @@ pub(crate) fn spawn(name: &str, attributes: Attributes, f: Entry) -> Result<Hand
     let stack = Stack::new()?;
     // SAFETY: the stack is new.
     let stack_pointer = unsafe { prepare(stack.top(), thread_entry) };
-    let thread = Inner::new(name, stack_pointer, Some(stack), Some(f));
+    let thread = Arc::new(Inner::new(name, stack_pointer, Some(stack), Some(f)));
     thread.affinity.store(attributes.affinity.bits(), Ordering::Relaxed);
     thread.scheduling.store(attributes.scheduling.pack(), Ordering::Relaxed);
     thread.set_virtual_ns(sched::with_current(|me| me.virtual_ns()));
@@ -233,7 +232,7 @@ extern "sysv64" fn thread_entry() -> ! {
 
 pub(crate) fn park(token: Token, deadline_ns: Option<u64>) -> bool {
     let me = current();
-    if sched::is_idle(&me) {
+    if me.is_idle() {
         return park_idle(&me, token, deadline_ns);
     }
     loop {
@@ -332,11 +331,13 @@ pub(crate) fn switches(thread: &Handle) -> [u64; 2] {
     thread.switches.each_ref().map(|count| count.load(Ordering::Relaxed))
 }
 
-pub(crate) fn own_switches() -> u64 {
-    sched::with_current(|me| {
-        let [slept, pre_empted] = me.switches.each_ref().map(|count| count.load(Ordering::Relaxed));
-        slept + pre_empted + me.disturbed.load(Ordering::Relaxed)
-    })
+#[inline]
+pub(crate) fn interruption_mark() -> u64 {
+    percpu::current().mark.load(Ordering::Relaxed)
+}
+
+pub(crate) fn is_told_to_yield() -> bool {
+    sched::is_told_to_yield()
 }
 
 pub(crate) fn is_asleep(thread: &Handle) -> bool {

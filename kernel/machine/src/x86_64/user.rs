@@ -9,6 +9,7 @@ use core::arch::global_asm;
 use core::sync::atomic::Ordering;
 
 use x86_64::VirtAddr;
+use x86_64::addr::VirtAddrNotValid;
 use x86_64::instructions::segmentation::{FS, GS, Segment64};
 use x86_64::registers::control::Cr2;
 use x86_64::registers::model_specific::{FsBase, KernelGsBase};
@@ -153,15 +154,13 @@ impl UserContext {
     /// [`Trap::Exception`] with a general protection fault, as IRET or the load would.
     pub fn run(&mut self, space: &Arc<PageTable>, clock: &UserClock) -> Trap {
         let regs = &mut self.regs;
-        let addresses = [regs.rip, regs.fs_base, regs.gs_base].map(VirtAddr::try_new);
-        let [Ok(_), Ok(fs_base), Ok(gs_base)] = addresses else {
-            return Trap::Exception { vector: vector::GENERAL_PROTECTION, error_code: 0 };
-        };
         regs.rflags = regs.rflags & USER_FLAGS | FLAGS_SET;
         space.activate();
         let block = percpu::current();
         self.fp.load(block);
-        load_bases(block, fs_base, gs_base);
+        if load_bases(block, regs).is_err() || VirtAddr::try_new(regs.rip).is_err() {
+            return Trap::Exception { vector: vector::GENERAL_PROTECTION, error_code: 0 };
+        }
         let sysret = regs.rcx == regs.rip
             && regs.r11 == regs.rflags
             && regs.rip < USER_END
@@ -227,17 +226,18 @@ impl UserContext {
     }
 }
 
-/// Loads the segment bases that are not loaded already. The kernel does not use FS, and has the user's GS base in the other
-/// register.
-fn load_bases(block: &PerCpu, fs_base: VirtAddr, gs_base: VirtAddr) {
-    if block.user_fs.load(Ordering::Relaxed) != fs_base.as_u64() {
-        block.user_fs.store(fs_base.as_u64(), Ordering::Relaxed);
-        FsBase::write(fs_base);
+/// Loads the segment bases that are not loaded already; fails for one that is not canonical. The kernel does not use FS, and has
+/// the user's GS base in the other register.
+fn load_bases(block: &PerCpu, regs: &UserRegs) -> Result<(), VirtAddrNotValid> {
+    if block.user_fs.load(Ordering::Relaxed) != regs.fs_base {
+        FsBase::write(VirtAddr::try_new(regs.fs_base)?);
+        block.user_fs.store(regs.fs_base, Ordering::Relaxed);
     }
-    if block.user_gs.load(Ordering::Relaxed) != gs_base.as_u64() {
-        block.user_gs.store(gs_base.as_u64(), Ordering::Relaxed);
-        KernelGsBase::write(gs_base);
+    if block.user_gs.load(Ordering::Relaxed) != regs.gs_base {
+        KernelGsBase::write(VirtAddr::try_new(regs.gs_base)?);
+        block.user_gs.store(regs.gs_base, Ordering::Relaxed);
     }
+    Ok(())
 }
 
 /// Where programs can change the bases themselves (FSGSBASE), reads them back.
