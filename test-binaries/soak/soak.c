@@ -58,7 +58,7 @@ static long soak_memory(const char *text, const char *name)
 
 static void soak_report(int round, double seconds)
 {
-	static const char *const names[] = { "MemFree", "Cached", "AnonPages", "Slab", "KernelStack", "PageTables" };
+	static const char *const names[] = { "MemFree", "Cached", "AnonPages", "Slab", "KernelStack", "PageTables", "VmallocUsed" };
 	char text[8192] = "\n", line[512];
 	int used = snprintf(line, sizeof(line), "memory round %d", round);
 

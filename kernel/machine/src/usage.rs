@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// The kernel's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelMemory {
-    /// Bytes of the heap that are in use.
+    /// Bytes of the heap that are in use; without the free blocks that CPUs keep for themselves.
     pub heap: usize,
     /// Bytes that the heap has taken.
     pub heap_mapped: usize,

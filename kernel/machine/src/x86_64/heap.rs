@@ -101,8 +101,9 @@ pub(super) unsafe fn give_blocks(layout: Layout, mut next: impl FnMut() -> Optio
 
 /// Bytes in use, and bytes taken for the heap.
 pub(super) fn usage() -> (usize, usize) {
+    let kept = heap_cache::kept_bytes();
     let heap = KERNEL_HEAP.lock();
-    (heap.used, (heap.mapped_end - HEAP) as usize)
+    (heap.used.saturating_sub(kept), (heap.mapped_end - HEAP) as usize)
 }
 
 // SAFETY: talc gives out separate, aligned blocks of mapped memory; the lock keeps its structure whole.

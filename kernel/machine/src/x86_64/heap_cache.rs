@@ -9,6 +9,7 @@ use crate::thread::MAX_CPUS;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Alignment of all these blocks.
 const ALIGN: usize = 16;
@@ -37,7 +38,6 @@ const CLASS_OF: [u8; LARGEST / ALIGN + 1] = {
 /// Free blocks of one size: each holds the address of the next.
 struct Free {
     first: *mut u8,
-    count: usize,
 }
 
 impl Free {
@@ -45,32 +45,55 @@ impl Free {
         // SAFETY: the block is free, ours, and at least 16 bytes long and aligned.
         unsafe { block.cast::<*mut u8>().write(self.first) };
         self.first = block.as_ptr();
-        self.count += 1;
     }
 
     fn pop(&mut self) -> Option<NonNull<u8>> {
         let block = NonNull::new(self.first)?;
         // SAFETY: `push` wrote it.
         self.first = unsafe { block.cast::<*mut u8>().read() };
-        self.count -= 1;
         Some(block)
     }
 }
 
-struct Cache(UnsafeCell<[Free; SIZES.len()]>);
+struct Cache {
+    free: UnsafeCell<[Free; SIZES.len()]>,
+    /// How many blocks of each size. Written by the CPU itself, read by others in [`kept_bytes`].
+    counts: [AtomicUsize; SIZES.len()],
+}
 
-// SAFETY: each is touched by its own CPU alone (see `with_free`).
+// SAFETY: `free` is touched by its own CPU alone (see `push` and `pop`).
 unsafe impl Sync for Cache {}
 
 static CACHES: [Cache; MAX_CPUS] = [const {
-    Cache(UnsafeCell::new([const { Free { first: core::ptr::null_mut(), count: 0 } }; SIZES.len()]))
+    Cache {
+        free: UnsafeCell::new([const { Free { first: core::ptr::null_mut() } }; SIZES.len()]),
+        counts: [const { AtomicUsize::new(0) }; SIZES.len()],
+    }
 }; MAX_CPUS];
 
-/// The free blocks of one size of this CPU. `f` allocates nothing.
-fn with_free<R>(class: usize, f: impl FnOnce(&mut Free) -> R) -> R {
-    let cache = CACHES[cpu::current()].0.get();
-    // SAFETY: nothing interrupts kernel code on its CPU, and `f` does not come back here, so the reference is the only one.
-    f(unsafe { &mut (*cache)[class] })
+/// Adds a free block of one size to those of this CPU; gives how many there are.
+fn push(class: usize, block: NonNull<u8>) -> usize {
+    let cache = &CACHES[cpu::current()];
+    // SAFETY: nothing interrupts kernel code on its CPU, and `Free::push` does not come back here, so the reference is the only one.
+    unsafe { (&mut *cache.free.get())[class].push(block) };
+    let count = cache.counts[class].load(Ordering::Relaxed) + 1;
+    cache.counts[class].store(count, Ordering::Relaxed);
+    count
+}
+
+/// Takes a free block of one size from those of this CPU.
+fn pop(class: usize) -> Option<NonNull<u8>> {
+    let cache = &CACHES[cpu::current()];
+    // SAFETY: as in `push`.
+    let block = unsafe { (&mut *cache.free.get())[class].pop() }?;
+    cache.counts[class].store(cache.counts[class].load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    Some(block)
+}
+
+/// Bytes of free blocks that all CPUs keep.
+pub(super) fn kept_bytes() -> usize {
+    let counts = CACHES.iter().flat_map(|cache| cache.counts.iter().zip(SIZES));
+    counts.map(|(count, size)| count.load(Ordering::Relaxed) * size).sum()
 }
 
 /// The size of blocks that is used for a layout, if it is small.
@@ -97,10 +120,12 @@ fn block_layout(class: usize) -> Layout {
 /// A block for a small layout; `None` if it is not small. The inner `None` is "out of memory".
 pub(super) fn allocate(layout: Layout) -> Option<Option<NonNull<u8>>> {
     let class = class(layout)?;
-    let block = with_free(class, Free::pop).or_else(|| {
+    let block = pop(class).or_else(|| {
         let count = (BATCH_BYTES / SIZES[class]).max(1);
-        heap::take_blocks(block_layout(class), count, |block| with_free(class, |free| free.push(block)));
-        with_free(class, Free::pop)
+        heap::take_blocks(block_layout(class), count, |block| {
+            push(class, block);
+        });
+        pop(class)
     });
     Some(block)
 }
@@ -111,16 +136,13 @@ pub(super) fn allocate(layout: Layout) -> Option<Option<NonNull<u8>>> {
 /// It came from [`allocate`] with this layout, on any CPU, and nobody uses it.
 pub(super) unsafe fn free(block: NonNull<u8>, layout: Layout) -> bool {
     let Some(class) = class(layout) else { return false };
-    let count = with_free(class, |free| {
-        free.push(block);
-        free.count
-    });
+    let count = push(class, block);
     let most = KEPT_BYTES / SIZES[class];
     if count > most {
         let mut left = most / 2;
         let next = || {
             left = left.checked_sub(1)?;
-            with_free(class, Free::pop)
+            pop(class)
         };
         // SAFETY: all blocks of this size came from `take_blocks` with this layout, and nobody uses those that are free.
         unsafe { heap::give_blocks(block_layout(class), next) };
