@@ -108,6 +108,12 @@ impl Frame {
         pool::alloc(Reserve::Use).ok_or(OutOfMemory)
     }
 
+    /// As [`alloc`](Self::alloc), but no hook is called, as the caller holds a spin lock.
+    #[cfg(any(target_os = "none", test))]
+    pub(crate) fn alloc_spare() -> Result<Self, OutOfMemory> {
+        pool::alloc(Reserve::Keep).ok_or(OutOfMemory)
+    }
+
     /// A page of zeros for a page table. As its caller holds a spin lock, no hook is called: the caller does that later.
     pub(crate) fn alloc_table() -> Result<Self, OutOfMemory> {
         let frame = pool::alloc(Reserve::Use).ok_or(OutOfMemory)?;

@@ -1,6 +1,6 @@
 //! Memory for transfers that belongs to the kernel alone.
 
-use crate::arch::memory::copy_bytes;
+use crate::arch::memory::{self, copy_bytes};
 use crate::frame::{Frame, OutOfMemory, PAGE_SIZE, alloc_contiguous};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
@@ -27,6 +27,12 @@ impl Buffer {
         Ok(Self { start: frame.as_ptr(), len: PAGE_SIZE, _page: Some(frame) })
     }
 
+    /// A page, unless that would be one of those kept back for the kernel. Its contents are unspecified.
+    pub(crate) fn spare_page() -> Result<Self, OutOfMemory> {
+        let frame = Frame::alloc_spare()?;
+        Ok(Self { start: frame.as_ptr(), len: PAGE_SIZE, _page: Some(frame) })
+    }
+
     /// So many buffers of `len` bytes, for good.
     pub(crate) fn several(count: usize, len: usize) -> Result<Vec<Self>, OutOfMemory> {
         let run = alloc_contiguous((count * len).div_ceil(PAGE_SIZE))?;
@@ -40,6 +46,11 @@ impl Buffer {
     /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Where a device finds it.
+    pub(crate) fn physical(&self) -> u64 {
+        memory::physical(self.start)
     }
 
     /// The first `len` bytes, for the crate's queue, which only takes the address.
@@ -79,7 +90,6 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::memory;
 
     #[test]
     fn buffers_do_not_overlap() {
@@ -97,7 +107,7 @@ mod tests {
         let mut bytes = [0; 2];
         page.read(PAGE_SIZE - 2, &mut bytes);
         assert_eq!(&bytes, b"xy");
-        assert_eq!(memory::physical(page.first(1).cast()) % PAGE_SIZE as u64, 0);
+        assert_eq!(page.physical() % PAGE_SIZE as u64, 0);
     }
 
     #[test]

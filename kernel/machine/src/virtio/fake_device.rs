@@ -109,6 +109,32 @@ impl FakeDevice {
         number(self.avail) & 1 == 0
     }
 
+    /// As if the device wanted to hear of the buffer with this index (VIRTIO_F_EVENT_IDX).
+    pub(crate) fn request_kick(&self, index: u16) {
+        write_physical(self.used_ring + 4 + 8 * u64::from(self.size), &index.to_le_bytes());
+    }
+
+    /// Whether the driver wants an interrupt (VIRTIO_F_EVENT_IDX) after `count` more buffers were used of which it has not been told.
+    pub(crate) fn wants_interrupt_after(&self, count: u16) -> bool {
+        core::sync::atomic::fence(Ordering::SeqCst);
+        let event = number(self.avail + 4 + 2 * u64::from(self.size));
+        event.wrapping_sub(self.used.wrapping_sub(count)) < count
+    }
+
+    /// Uses as many of the buffers offered as these bytes need, one after another; false if there are too few.
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some((head, segments)) = self.next() else { return false };
+            assert!(segments.iter().all(|segment| segment.device_writes));
+            let len = rest.len().min(segments[0].len as usize);
+            write_physical(segments[0].address, &rest[..len]);
+            self.finish(head, len as u32);
+            rest = &rest[len..];
+        }
+        true
+    }
+
     /// The next chain the driver offers, indirect tables resolved.
     pub(crate) fn next(&mut self) -> Option<(u16, Vec<Segment>)> {
         if self.seen == number(self.avail + 2) {

@@ -27,6 +27,7 @@ const MOST_CAPABILITIES: usize = 48;
 const MOST_BYTES: u32 = 1 << 20;
 
 // Of the common configuration (section 4.1.4.3).
+const CONFIG_MSIX_VECTOR: usize = 16;
 const QUEUE_SELECT: usize = 22;
 const QUEUE_MSIX_VECTOR: usize = 26;
 const QUEUE_NOTIFY_OFF: usize = 30;
@@ -55,6 +56,12 @@ impl PciRegisters {
         let offset = u64::from(self.common.read_u16(QUEUE_NOTIFY_OFF)) * u64::from(self.multiplier);
         let register = usize::try_from(offset).ok().and_then(|offset| self.notify.part(offset, 2));
         Ok(Notifier::Half(register.ok_or(VirtioError::BadCapability)?, index))
+    }
+
+    /// Has changes of the configuration raise entry `line` of the MSI-X table.
+    pub(super) fn attach_configuration(&self, line: u16) -> Result<(), VirtioError> {
+        self.common.write_u16(CONFIG_MSIX_VECTOR, line);
+        if self.common.read_u16(CONFIG_MSIX_VECTOR) == line { Ok(()) } else { Err(VirtioError::NoInterrupt) }
     }
 }
 

@@ -1,9 +1,15 @@
-//! A split virtqueue (virtio 1.2, section 2.7) of our own, for disks: the top of this folder says why.
+//! A split virtqueue (virtio 1.2, section 2.7) of our own, for disks and network devices: the top of this folder says why.
+
+mod events;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use events::UsedIndex;
 
 use super::dma::DmaMemory;
 use super::notifier::Notifier;
 use alloc::vec::Vec;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 /// Bytes of one descriptor, in the table of a queue and in an indirect table.
 pub(crate) const DESCRIPTOR_BYTES: usize = 16;
@@ -11,7 +17,6 @@ pub(crate) const DESCRIPTOR_BYTES: usize = 16;
 const DESC_F_NEXT: u16 = 1;
 const DESC_F_WRITE: u16 = 2;
 const DESC_F_INDIRECT: u16 = 4;
-const USED_F_NO_NOTIFY: u16 = 1;
 
 /// One physically contiguous buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +110,8 @@ pub(crate) struct VirtQueue {
     used_index: u16,
     /// Value of `avail_index` at the last kick.
     kicked_index: u16,
+    /// VIRTIO_F_EVENT_IDX was agreed on.
+    event_idx: bool,
     broken: bool,
 }
 
@@ -123,6 +130,7 @@ impl VirtQueue {
             avail_index: 0,
             used_index: 0,
             kicked_index: 0,
+            event_idx: false,
             broken: false,
         }
     }
@@ -135,6 +143,11 @@ impl VirtQueue {
     /// Number of descriptors not in use.
     pub(crate) fn free(&self) -> u16 {
         if self.broken { 0 } else { self.free }
+    }
+
+    /// The device returned what it does not have, and the queue is not used any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The head that the next [`add`](Self::add) will use, if there is room at all.
@@ -183,30 +196,9 @@ impl VirtQueue {
         self.rings.atomic_u16(self.layout.avail() + 2).store(self.avail_index.to_le(), Ordering::Release);
     }
 
-    /// Tells the device about buffers added since the last kick, unless it asked not to be told.
-    pub(crate) fn kick(&mut self) {
-        if self.kicked_index == self.avail_index {
-            return;
-        }
-        self.kicked_index = self.avail_index;
-        // The device sets NO_NOTIFY off and then looks at the index; we store the index and then look at the
-        // flag. Without a full fence between our store and load, both could miss the other.
-        fence(Ordering::SeqCst);
-        let flags = u16::from_le(self.rings.atomic_u16(self.layout.used()).load(Ordering::Relaxed));
-        if flags & USED_F_NO_NOTIFY == 0 {
-            self.notifier.notify();
-        }
-    }
-
     /// The next buffer the device has finished with. Its descriptors are free again.
     pub(crate) fn pop(&mut self) -> Option<Used> {
-        if self.broken {
-            return None;
-        }
-        // Acquire: what the device wrote before it raised the index is read after it.
-        let device_index =
-            u16::from_le(self.rings.atomic_u16(self.layout.used() + 2).load(Ordering::Acquire));
-        if device_index == self.used_index {
+        if self.unseen() == 0 {
             return None;
         }
         let slot = usize::from(self.used_index % self.size());
@@ -230,101 +222,5 @@ impl VirtQueue {
         self.free_head = head;
         self.free += count;
         Some(Used { head, written })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::fake_device::FakeDevice;
-    use super::*;
-    use proptest::prelude::*;
-
-    fn segment(address: u64, len: u32, device_writes: bool) -> Segment {
-        Segment { address, len, device_writes }
-    }
-
-    #[test]
-    fn chains_reach_the_device_and_come_back() {
-        let (mut queue, mut device) = FakeDevice::queue(4);
-        let chain = [segment(0x1000, 16, false), segment(0x2000, 512, true), segment(0x3000, 1, true)];
-        let head = queue.add(&chain).unwrap();
-        assert_eq!(queue.add(&chain), None, "only one descriptor is left");
-        assert_eq!(device.kicks(), 0);
-        queue.kick();
-        queue.kick();
-        assert_eq!(device.kicks(), 1);
-        assert_eq!(device.next(), Some((head, chain.to_vec())));
-        assert_eq!(device.next(), None);
-        assert_eq!(queue.pop(), None);
-        device.finish(head, 513);
-        assert_eq!(queue.pop(), Some(Used { head, written: 513 }));
-        assert_eq!(queue.free(), 4);
-    }
-
-    #[test]
-    fn an_indirect_table_takes_one_descriptor() {
-        let (mut queue, mut device) = FakeDevice::queue(2);
-        let table = DmaMemory::alloc(1).unwrap();
-        let chain = [segment(0x1000, 16, false), segment(0x2000, 512, true), segment(0x3000, 1, true)];
-        for (index, segment) in (0..).zip(chain) {
-            write_indirect(&table, index, segment, index == 2);
-        }
-        let head = queue.add_indirect(table.physical(0), chain.len()).unwrap();
-        assert_eq!(queue.free(), 1);
-        assert_eq!(device.next(), Some((head, chain.to_vec())));
-        device.finish(head, 0);
-        assert!(queue.pop().is_some());
-    }
-
-    #[test]
-    fn no_kick_when_the_device_does_not_want_one() {
-        let (mut queue, device) = FakeDevice::queue(2);
-        device.suppress_kicks(true);
-        queue.add(&[segment(1, 1, true)]).unwrap();
-        queue.kick();
-        assert_eq!(device.kicks(), 0);
-        device.suppress_kicks(false);
-        queue.add(&[segment(2, 1, true)]).unwrap();
-        queue.kick();
-        assert_eq!(device.kicks(), 1);
-    }
-
-    #[test]
-    fn a_lying_device_stops_the_queue_but_not_the_kernel() {
-        for wrong in [1, 7, u32::MAX] {
-            let (mut queue, mut device) = FakeDevice::queue(4);
-            queue.add(&[segment(1, 1, true)]).unwrap();
-            device.finish_raw(wrong, 0);
-            assert_eq!(queue.pop(), None);
-            assert_eq!(queue.add(&[segment(1, 1, true)]), None);
-        }
-    }
-
-    proptest! {
-        // Any order of adding and finishing (the device may finish out of order) loses and doubles nothing.
-        #[test]
-        fn nothing_is_lost(steps in prop::collection::vec((any::<bool>(), 1usize..4, any::<prop::sample::Index>()), 1..400)) {
-            let (mut queue, mut device) = FakeDevice::queue(8);
-            let mut held: Vec<(u16, usize)> = Vec::new();
-            let mut descriptors = 0;
-            for (add, len, pick) in steps {
-                if add {
-                    let chain: Vec<Segment> = (0..len).map(|i| segment(i as u64 + 1, 1, i % 2 == 1)).collect();
-                    let head = queue.add(&chain);
-                    prop_assert_eq!(head.is_some(), descriptors + len <= 8);
-                    if let Some(head) = head {
-                        prop_assert_eq!(device.next(), Some((head, chain)));
-                        held.push((head, len));
-                        descriptors += len;
-                    }
-                } else if !held.is_empty() {
-                    let (head, len) = held.swap_remove(pick.index(held.len()));
-                    device.finish(head, 3);
-                    prop_assert_eq!(queue.pop(), Some(Used { head, written: 3 }));
-                    descriptors -= len;
-                }
-                prop_assert_eq!(usize::from(queue.free()), 8 - descriptors);
-            }
-        }
     }
 }

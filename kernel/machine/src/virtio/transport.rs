@@ -11,6 +11,7 @@ use super::queue::{Layout, VirtQueue};
 use super::registers::Registers;
 use super::{Features, VirtioError};
 use alloc::boxed::Box;
+use core::mem::ManuallyDrop;
 use virtio_drivers::transport::{DeviceStatus, SomeTransport, Transport as _};
 
 /// Called in interrupt context, with no lock held.
@@ -59,6 +60,14 @@ impl Transport {
 
     /// Resets the device and agrees on the features: those `wanted` (VERSION_1 is always wanted) that it offers.
     pub(crate) fn begin(&mut self, wanted: Features) -> Result<Features, VirtioError> {
+        self.negotiate(|offered| offered & wanted)
+    }
+
+    /// Resets the device and agrees on the features that are chosen of those that it offers (VERSION_1 always is).
+    pub(crate) fn negotiate(
+        &mut self,
+        choose: impl FnOnce(Features) -> Features,
+    ) -> Result<Features, VirtioError> {
         if let Doorbells::Pci(_) = self.doorbells {
             // The reset is over when the status reads as 0 (section 4.1.4.3.2). One that never does fails at the next step.
             self.device.set_status(DeviceStatus::empty());
@@ -69,10 +78,16 @@ impl Transport {
                 core::hint::spin_loop();
             }
         }
-        let agreed = self.device.begin_init(wanted | Features::VERSION_1);
-        if !agreed.contains(Features::VERSION_1) {
+        // Section 3.1.1, as the crate's `begin_init` does it, which cannot choose.
+        self.device.set_status(DeviceStatus::empty());
+        self.device.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
+        let offered = Features::from_bits_retain(self.device.read_device_features());
+        if !offered.contains(Features::VERSION_1) {
             return Err(VirtioError::Legacy);
         }
+        let agreed = choose(offered) | Features::VERSION_1;
+        self.device.write_driver_features(agreed.bits());
+        self.device.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER | DeviceStatus::FEATURES_OK);
         if !self.device.get_status().contains(DeviceStatus::FEATURES_OK) {
             return Err(VirtioError::FeaturesRefused);
         }
@@ -92,6 +107,14 @@ impl Transport {
                 Ok(Notifier::Word(notify, index.into()))
             }
             Doorbells::Pci(registers) => registers.attach(index, line),
+        }
+    }
+
+    /// Has changes of the configuration raise the interrupt `line`. Over MMIO there is only one.
+    pub(crate) fn attach_configuration(&mut self, line: u16) -> Result<(), VirtioError> {
+        match &self.doorbells {
+            Doorbells::Mmio(_) => Ok(()),
+            Doorbells::Pci(registers) => registers.attach_configuration(line),
         }
     }
 
@@ -150,10 +173,14 @@ impl Transport {
 
     /// The device runs from here on, until power-off.
     pub(crate) fn finish(self) {
+        self.finish_and_keep();
+    }
+
+    /// The same, for a device whose configuration changes while it runs.
+    pub(crate) fn finish_and_keep(self) -> Configuration {
         let Self { mut device, .. } = self;
         device.finish_init();
-        // Dropping it would reset the device.
-        core::mem::forget(device);
+        Configuration(ManuallyDrop::new(device))
     }
 
     /// A 16-bit field of the device's configuration; 0 if the configuration is too short.
@@ -173,6 +200,16 @@ impl Transport {
             Ok([self.device.read_config_space::<u32>(offset)?, self.device.read_config_space(offset + 4)?])
         };
         self.device.read_consistent(halves).map_or(0, |[low, high]| u64::from(low) | u64::from(high) << 32)
+    }
+}
+
+/// The configuration of a device that runs. Dropping the crate's transport would reset it.
+pub(crate) struct Configuration(ManuallyDrop<SomeTransport<'static>>);
+
+impl Configuration {
+    /// A 16-bit field; 0 if the configuration is too short.
+    pub(crate) fn u16(&self, offset: usize) -> u16 {
+        self.0.read_config_space(offset).unwrap_or(0)
     }
 }
 
