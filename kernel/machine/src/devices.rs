@@ -1,12 +1,14 @@
 //! The devices that were found.
 
 use crate::block::BlockDevice;
+use crate::net::NetDevice;
 use crate::port::Port;
 use crate::sync::SpinLock;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 static BLOCKS: SpinLock<Vec<Arc<dyn BlockDevice>>> = SpinLock::new(Vec::new());
+static NETS: SpinLock<Vec<Arc<dyn NetDevice>>> = SpinLock::new(Vec::new());
 /// A handful at most, by number.
 static PORTS: SpinLock<Vec<(u32, Arc<dyn Port>)>> = SpinLock::new(Vec::new());
 static SERIAL: SpinLock<Option<Arc<dyn Port>>> = SpinLock::new(None);
@@ -15,6 +17,12 @@ static SERIAL: SpinLock<Option<Arc<dyn Port>>> = SpinLock::new(None);
 #[must_use]
 pub fn blocks() -> Vec<Arc<dyn BlockDevice>> {
     BLOCKS.lock().clone()
+}
+
+/// The network devices, in the order found, as [`blocks`]. Which is which, their addresses tell.
+#[must_use]
+pub fn nets() -> Vec<Arc<dyn NetDevice>> {
+    NETS.lock().clone()
 }
 
 /// The virtio-serial port with this number.
@@ -37,6 +45,11 @@ pub fn serial_port() -> Option<Arc<dyn Port>> {
 /// Adds a disk.
 pub fn add_block(device: Arc<dyn BlockDevice>) {
     BLOCKS.lock().push(device);
+}
+
+/// Adds a network device.
+pub fn add_net(device: Arc<dyn NetDevice>) {
+    NETS.lock().push(device);
 }
 
 /// Adds a port, in place of an earlier one of the same number.

@@ -61,6 +61,7 @@ pub mod boot;
 pub mod cpu;
 pub mod devices;
 pub mod frame;
+pub mod net;
 pub mod paging;
 pub mod port;
 pub mod power;

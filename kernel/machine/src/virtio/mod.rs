@@ -6,13 +6,13 @@
 //!
 //! - MSI-X, which the crate does not have, and the registers for notifying and acknowledging ([`transport`]): its PCI transport
 //!   reads a register for every notification, its MMIO transport one for every interrupt, and each is an exit;
-//! - the disks' queue ([`queue`]). The crate's takes the device's buffers as `&mut [u8]`, and a disk reads into pages that
+//! - the queue of disks and network devices ([`queue`]). The crate's takes the device's buffers as `&mut [u8]`, and a disk reads into pages that
 //!   programs may have mapped, to which no Rust reference can be sound. Besides, it allocates an indirect table on the heap
 //!   for each request, or without its `alloc` feature has no indirect tables at all, so that a request of 62 pages
 //!   would take a quarter of the queue; and its size is fixed at compile time, where a device may offer less.
 //!
-//! Only the modern interface (VIRTIO_F_VERSION_1) and split queues. EVENT_IDX is not negotiated, so the
-//! flags of the rings alone say who wants to be told.
+//! Only the modern interface (VIRTIO_F_VERSION_1) and split queues. EVENT_IDX is negotiated by network devices only, where our own
+//! queue does the arithmetic; for the others the flags of the rings say who wants to be told.
 
 pub(crate) mod block;
 pub(crate) mod block_queue;
@@ -25,6 +25,7 @@ pub(crate) mod dma;
 pub(crate) mod entropy;
 pub(crate) mod hal;
 pub(crate) mod mmio;
+pub(crate) mod net;
 pub(crate) mod notifier;
 pub(crate) mod pci;
 pub(crate) mod queue;
@@ -43,6 +44,8 @@ bitflags::bitflags! {
     pub(crate) struct Features: u64 {
         /// Indirect tables of descriptors.
         const INDIRECT_DESC = 1 << 28;
+        /// Both sides say after how many buffers they want to hear from the other.
+        const EVENT_IDX = 1 << 29;
         /// The modern interface.
         const VERSION_1 = 1 << 32;
         const _ = !0;

@@ -11,7 +11,7 @@ mod uart;
 
 use super::{boot, kernel_map, layout, time};
 use crate::acpi::{self, Platform};
-use crate::devices::{add_block, add_port};
+use crate::devices::{add_block, add_net, add_port};
 use crate::mp_table;
 use crate::port::Port;
 use crate::random;
@@ -21,9 +21,11 @@ use crate::virtio::command_line::mmio_devices;
 use crate::virtio::console::{ConsolePort, VirtioConsole};
 use crate::virtio::entropy::VirtioEntropy;
 use crate::virtio::mmio;
+use crate::virtio::net::VirtioNet;
 use crate::virtio::registers::Registers;
 use crate::virtio::transport::Transport;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -57,6 +59,7 @@ pub(crate) fn init() {
         );
     }
     let mut letters = b'a'..=b'z';
+    let mut interfaces = 0..;
     let mut console = None;
     for (kind, transport) in found {
         let started = transport.and_then(|transport| match kind {
@@ -64,6 +67,10 @@ pub(crate) fn init() {
                 let mut name = String::from("vd");
                 name.extend(letters.next().map(char::from));
                 VirtioBlock::start(transport, name).map(|disk| add_block(disk))
+            }
+            DeviceType::Network => {
+                let number: u32 = interfaces.next().unwrap_or_default();
+                VirtioNet::start(transport, format!("eth{number}")).map(|device| add_net(device))
             }
             DeviceType::Console if console.is_none() => {
                 VirtioConsole::start(transport, port_found).map(|device| console = Some(device))
