@@ -12,6 +12,7 @@ mod docs;
 mod idle;
 mod kernel;
 mod linux_guest;
+mod nic;
 mod programs;
 mod setup;
 mod soak;
@@ -52,6 +53,8 @@ enum Task {
     Soak(soak::Options),
     /// See that machines whose programs wait cost the host no CPU time.
     Idle,
+    /// Try the driver of network devices out against QEMU's.
+    Nic,
     /// Rewrite docs/syscalls.md from the table of system calls.
     Docs,
 }
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Idle => idle::run(),
+        Task::Nic => nic::run(),
         Task::Docs => docs::update().map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

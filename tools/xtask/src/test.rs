@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::{cargo, check};
-use crate::{conform, idle, kernel, programs, setup, soak};
+use crate::{conform, idle, kernel, nic, programs, setup, soak};
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     check(
         cargo()
             .args(["clippy", "--quiet", "--release", "-p", "husk-kernel", "--target", setup::TARGET])
-            .args(["--", "-D", "warnings"]),
+            .args(["--all-features", "--", "-D", "warnings"]),
     )?;
     step("host tests");
     check(cargo().args(["test", "--quiet"]))?;
@@ -46,6 +46,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     tally += programs::run_all(&programs::Options::all(), &built.husk)?;
     step("idle machines");
     tally += idle::run_all(&built.husk)?;
+    step("network devices");
+    tally += nic::run_all()?;
     step("a minute of all stressors at once");
     if soak::short(&built.husk)? {
         tally.passed += 1;
