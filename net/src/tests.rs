@@ -1,0 +1,9 @@
+//! Tests of the whole stack: two or more on a wire in one process, with a clock of their own.
+
+mod dhcp;
+mod harness;
+mod tcp_states;
+mod tcp_transfer;
+mod udp;
+
+use harness::{Client, Wire, World, addr, pattern};
