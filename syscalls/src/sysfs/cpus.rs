@@ -4,7 +4,7 @@ use super::WithAttribute;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use husk_fs::StaticDir;
+use husk_fs::{PseudoNode, StaticDir};
 use husk_machine::cpu;
 
 /// Most CPUs the kernel could have, less one.
@@ -16,7 +16,7 @@ pub(super) fn list(count: usize) -> String {
 }
 
 /// The CPUs of such a mask in hexadecimal, in groups of 32 from the highest, as wide as all of them need.
-fn mask(count: usize, contains: impl Fn(usize) -> bool) -> String {
+pub(super) fn mask(count: usize, contains: impl Fn(usize) -> bool) -> String {
     let group = |group: usize| {
         let bit = |bit: usize| u32::from(contains(group * 32 + bit)) << bit;
         (0..32.min(count - group * 32)).map(bit).fold(0, |mask, bit| mask | bit)
@@ -65,7 +65,10 @@ fn one(number: usize, count: usize) -> StaticDir {
         .constant("physical_package_id", 0)
         .constant("thread_siblings", &own)
         .constant("thread_siblings_list", number);
-    let dir = StaticDir::new().with_dir("cache", caches).with_dir("topology", topology);
+    let dir = StaticDir::new()
+        .with_dir("cache", caches)
+        .with("node0", PseudoNode::Link("../../node/node0".into()))
+        .with_dir("topology", topology);
     // The first CPU cannot be taken away and so does not say that it is there.
     if number == 0 { dir } else { dir.constant("online", 1) }
 }
@@ -84,7 +87,8 @@ fn cache(number: usize, count: usize, index: u32) -> Option<StaticDir> {
     };
     let level = (a >> 5) & 7;
     let (line, partitions, ways, sets) = ((b & 0xfff) + 1, ((b >> 12) & 0x3ff) + 1, (b >> 22) + 1, c + 1);
-    let shared = if (a >> 14) & 0xfff == 0 { format!("{number}") } else { list(count) };
+    let alone = (a >> 14) & 0xfff == 0;
+    let shared = if alone { format!("{number}") } else { list(count) };
     Some(
         StaticDir::new()
             .constant("coherency_line_size", line)
@@ -93,6 +97,7 @@ fn cache(number: usize, count: usize, index: u32) -> Option<StaticDir> {
             .constant("number_of_sets", sets)
             .constant("physical_line_partition", partitions)
             .constant("shared_cpu_list", shared)
+            .constant("shared_cpu_map", mask(count, |cpu| !alone || cpu == number))
             .constant("size", format!("{}K", line * partitions * ways * sets / 1024))
             .constant("type", kind)
             .constant("ways_of_associativity", ways),

@@ -1,21 +1,26 @@
 //! /sys/devices/system/node: one memory node.
 
 use super::WithAttribute;
-use super::cpus::list;
+use super::cpus::{list, mask};
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
-use husk_fs::StaticDir;
+use husk_fs::{PseudoNode, StaticDir};
 use husk_machine::cpu;
 use husk_machine::frame::{PAGE_SIZE, stats};
 
 /// The directory.
 pub(super) fn directory() -> StaticDir {
-    let node = StaticDir::new()
+    let mut node = StaticDir::new()
         .attribute("cpulist", || list(cpu::count()))
-        .attribute("cpumap", || format!("{:x}", (1_u128 << cpu::count().min(127)) - 1))
+        .attribute("cpumap", || mask(cpu::count(), |_| true))
         .constant("distance", 10)
         .attribute("meminfo", meminfo);
+    // Erlang and hwloc find the CPUs by these.
+    for number in 0..cpu::count() {
+        let target = format!("../../cpu/cpu{number}");
+        node = node.with(&format!("cpu{number}"), PseudoNode::Link(target.into_bytes()));
+    }
     StaticDir::new()
         .constant("has_cpu", 0)
         .constant("has_memory", 0)

@@ -29,6 +29,12 @@ int main(void)
 	CHECK(tst_read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text)) > 0 && strchr(text, '['),
 	      "huge pages: one of the choices is in brackets");
 	CHECK(stat("/sys/devices/system/node", &status) == 0 && S_ISDIR(status.st_mode), "/sys/devices/system/node");
+	CHECK(readlink("/sys/devices/system/node/node0/cpu0", text, sizeof(text)) == 14 && !memcmp(text, "../../cpu/cpu0", 14),
+	      "a memory node has links to its CPUs");
+	CHECK(tst_read_file("/sys/devices/system/node/node0/cpu0/topology/core_id", text, sizeof(text)) > 1, "which lead there");
+	CHECK(tst_read_file("/sys/devices/system/cpu/cpu0/node0/cpulist", text, sizeof(text)) > 1 && text[0] == '0', "and a CPU one to its node");
+	MUST(tst_read_file("/sys/devices/system/node/node0/cpumap", text, sizeof(text)));
+	CHECK(strspn(text, "0123456789abcdef,") == strlen(text) - 1 && strcspn(text, ",") <= 8, "a mask is in words of 32 bits");
 	CHECK_ERR(open("/sys/missing", O_RDONLY), ENOENT);
 	CHECK_ERR(open("/sys/fs/selinux/enforce", O_RDONLY), ENOENT);
 	return tst_done();
