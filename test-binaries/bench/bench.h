@@ -28,7 +28,7 @@ static int bench_compare(const void *a, const void *b)
 }
 
 /* Prints the median of what `round` takes, in nanoseconds for each of its `count` steps. A first round does not count. */
-static void bench_report(const char *name, void (*round)(long), long count)
+__attribute__((unused)) static void bench_report(const char *name, void (*round)(long), long count)
 {
 	double took[BENCH_ROUNDS];
 
