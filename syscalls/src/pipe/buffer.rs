@@ -105,6 +105,17 @@ impl PipeBuffer {
         bytes
     }
 
+    /// Puts bytes (at most a page) back to the front, even if there is no room for a page more.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn give_back(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        let frame = Frame::alloc().map_err(|_| Errno::ENOMEM.here())?;
+        frame.write(0, bytes);
+        self.segments.push_front(Segment { frame, start: 0, end: bytes.len(), packet: false });
+        Ok(())
+    }
+
     /// Takes bytes in while there is room.
     ///
     /// # Errors
@@ -173,6 +184,16 @@ mod tests {
         assert_eq!(read(&mut buffer, 4096).len(), 4096);
         assert_eq!(write(&mut buffer, &[2; 4096]), Ok(4096));
         assert_eq!(buffer.len(), 65_536);
+    }
+
+    #[test]
+    fn what_is_given_back_is_read_first() {
+        let mut buffer = PipeBuffer::default();
+        write(&mut buffer, b"abcdef").unwrap();
+        assert_eq!(read(&mut buffer, 4), b"abcd");
+        buffer.give_back(b"cd").unwrap();
+        assert_eq!(buffer.len(), 4);
+        assert_eq!(read(&mut buffer, 10), b"cdef");
     }
 
     #[test]

@@ -143,6 +143,19 @@ impl PipeEnd {
         Ok(pages * PAGE_SIZE)
     }
 
+    /// Puts bytes that were read back to the front (at most a page of them).
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn give_back(&self, bytes: &[u8]) -> Result<(), Errno> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.pipe.state.lock().buffer.give_back(bytes)?;
+        self.pipe.waiters.wake(Events::READABLE);
+        Ok(())
+    }
+
     /// Turns packet mode on or off (F_SETFL with O_DIRECT).
     pub(crate) fn set_packets(&self, on: bool) {
         self.packets.store(on && !self.named, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 use super::PipeEnd;
 use crate::args::{Fd, IoVec, MAX_RW_COUNT, UserPtr, read_iovecs};
 use crate::file::{File, FileDescription};
+use crate::signal::{self, Signal};
 use crate::task::Task;
 use crate::user_io::{UserSink, UserSource};
 use crate::wait::{self, Events};
@@ -103,7 +104,7 @@ pub(crate) fn splice(
     Ok(done)
 }
 
-/// Moves one piece. The side that could not take all of it is made sure of first: bytes taken cannot be given back.
+/// Moves one piece. A pipe gets back what the other side did not take.
 fn step(
     task: &Task,
     from: &FileDescription,
@@ -112,16 +113,24 @@ fn step(
     len: usize,
     nonblocking: bool,
 ) -> Result<usize, Errno> {
+    let from_waits_not = nonblocking || from.is_nonblocking();
+    let mut to_waits_not = to.is_nonblocking();
     if let Some(end) = pipe(from) {
-        wait_for(task, end, false, nonblocking || from.is_nonblocking())?;
+        wait_for(task, end, false, from_waits_not)?;
     }
     if let Some(end) = pipe(to) {
-        wait_for(task, end, true, nonblocking || to.is_nonblocking())?;
+        to_waits_not |= nonblocking;
+        wait_for(task, end, true, to_waits_not)?;
+        // Seen before anything is taken: a position would have moved.
+        if end.poll().contains(Events::ERR) {
+            signal::raise(task, Signal::SIGPIPE);
+            return err!(EPIPE);
+        }
     }
     let mut sink = VecSink::new(len);
     match places.0 {
         Some(place) => from.read_at(place, &mut sink)?,
-        None => from.read(task, nonblocking, &mut sink)?,
+        None => from.read(task, from_waits_not, &mut sink)?,
     };
     let bytes = sink.into_bytes();
     if bytes.is_empty() {
@@ -129,9 +138,14 @@ fn step(
     }
     let mut source = SliceSource::new(&bytes);
     let written = match places.1 {
-        Some(place) => to.write_at(task, WriteAt::Offset(place), &mut source)?,
-        None => to.write(task, false, &mut source)?,
+        Some(place) => to.write_at(task, WriteAt::Offset(place), &mut source),
+        None => to.write(task, to_waits_not, &mut source),
     };
+    if let Some(end) = pipe(from) {
+        let taken = *written.as_ref().unwrap_or(&0);
+        end.give_back(&bytes[taken..])?;
+    }
+    let written = written?;
     for place in [&mut places.0, &mut places.1].into_iter().flatten() {
         *place += written as u64;
     }

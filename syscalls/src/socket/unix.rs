@@ -116,14 +116,21 @@ impl UnixSocket {
         source: &mut dyn Source,
         files: &mut Vec<Arc<FileDescription>>,
     ) -> Result<usize, Errno> {
-        if core::mem::take(&mut self.received.lock().reset) {
+        // Streams tell this only who receives.
+        if self.kind != Kind::Stream && core::mem::take(&mut self.received.lock().reset) {
             return err!(ECONNRESET);
         }
         let Some(peer) = self.peer() else {
             return match self.kind {
-                // Once it has told that the peer is gone, it has none.
+                // Once it has told that the peer is gone, it has none, and forgets what it got from it.
                 Kind::Datagram if self.is_alone.swap(true, Ordering::Relaxed) => err!(ENOTCONN),
-                Kind::Datagram => err!(ECONNREFUSED),
+                Kind::Datagram => {
+                    let mut queue = self.received.lock();
+                    let _forgotten = core::mem::take(&mut queue.messages);
+                    queue.bytes = 0;
+                    drop(queue);
+                    err!(ECONNREFUSED)
+                }
                 _ => err!(EPIPE),
             };
         };

@@ -1,7 +1,50 @@
 /* splice, tee and vmsplice between pipes, files and memory. */
 #include "../tst.h"
 
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
+
+static int available(int fd)
+{
+	int count = -1;
+
+	MUST(ioctl(fd, FIONREAD, &count));
+	return count;
+}
+
+/* What a splice cannot hand over stays where it was, and descriptors that do not block do not. */
+static void failures(int file)
+{
+	int a[2], b[2], pair[2];
+	char text[4096] = "";
+
+	MUST(pipe(a));
+	MUST(pipe(b));
+	MUST(write(a[1], "0123456789", 10));
+	MUST(lseek(file, 1, SEEK_SET));
+	MUST(close(b[0]));
+	CHECK_ERR(splice(a[0], NULL, b[1], NULL, 4, 0), EPIPE);
+	CHECK_EQ(available(a[0]), 10);
+	CHECK_ERR(splice(file, NULL, b[1], NULL, 4, 0), EPIPE);
+	CHECK_EQ(lseek(file, 0, SEEK_CUR), 1);
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	CHECK_ERR(splice(pair[0], NULL, a[1], NULL, 4, 0), EAGAIN);
+	while (write(pair[0], text, sizeof(text)) > 0)
+		;
+	CHECK_ERR(splice(a[0], NULL, pair[0], NULL, 4, 0), EAGAIN);
+	CHECK_EQ(available(a[0]), 10);
+	MUST(close(pair[1]));
+	CHECK_ERR(splice(a[0], NULL, pair[0], NULL, 4, 0), EPIPE);
+	CHECK_EQ(read(a[0], text, 3), 3);
+	CHECK(!memcmp(text, "012", 3), "nothing is lost");
+	CHECK_EQ(splice(a[0], NULL, file, NULL, 100, 0), 7);
+	MUST(close(pair[0]));
+	MUST(close(a[0]));
+	MUST(close(a[1]));
+	MUST(close(b[1]));
+}
 
 int main(void)
 {
@@ -56,5 +99,6 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	MUST(close(b[0]));
 	CHECK_ERR(splice(file, &(off_t){ 0 }, b[1], NULL, 1, 0), EPIPE);
+	failures(file);
 	return tst_done();
 }

@@ -91,10 +91,28 @@ int main(void)
 	CHECK_EQ(write(s[1], "y", 1), 1);
 	MUST(close(s[0]));
 	CHECK_EQ(ready(s[1]) & (POLLHUP | POLLRDHUP | POLLIN), POLLHUP | POLLRDHUP | POLLIN);
+	CHECK_ERR(write(s[1], "z", 1), EPIPE);
 	CHECK_ERR(read(s[1], text, 1), ECONNRESET);
 	CHECK_EQ(read(s[1], text, 1), 0);
 	CHECK_ERR(send(s[1], "z", 1, MSG_NOSIGNAL), EPIPE);
 	MUST(close(s[1]));
+
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, s));
+	MUST(write(s[0], "unread", 6));
+	MUST(close(s[1]));
+	CHECK_ERR(write(s[0], "z", 1), ECONNRESET);
+	CHECK_ERR(write(s[0], "z", 1), EPIPE);
+	CHECK_EQ(read(s[0], text, 1), 0);
+	MUST(close(s[0]));
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, s));
+	MUST(write(s[1], "forgotten", 9));
+	MUST(close(s[1]));
+	CHECK_EQ(recv(s[0], text, 1, MSG_PEEK), 1);
+	CHECK_ERR(write(s[0], "z", 1), ECONNREFUSED);
+	CHECK_ERR(read(s[0], text, 1), EAGAIN);
+	CHECK_ERR(write(s[0], "z", 1), ENOTCONN);
+	MUST(close(s[0]));
 
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, s));
 	CHECK_EQ(write(s[0], "first", 5), 5);
