@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::packet::{Packet, Sum};
 use crate::route::AddressKind;
 use crate::stack::Stack;
-use crate::tcp::{Flow, Seq};
+use crate::tcp::{Found, Seq};
 use core::net::IpAddr;
 use husk_abi::Errno;
 
@@ -175,7 +175,7 @@ impl Stack {
                 else {
                     return;
                 };
-                if let Some(Flow::Socket(socket)) = self.flows.get(&key) {
+                if let Found::Socket(socket) = self.flows.find(&key) {
                     socket.on_icmp(Seq(u32::from_be_bytes([e, f, g, h])), error, now, out);
                 }
             }

@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::packet::{ETHERNET_HEADER, Packet};
 use crate::route::{AddressKind, Path};
 use crate::stack::Stack;
-use crate::tcp::{Flags, Flow, Segment};
+use crate::tcp::{Flags, Flow, Found, Segment};
 use alloc::sync::Arc;
 use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 
@@ -128,19 +128,19 @@ impl Stack {
             remote: Endpoint::new(header.from, segment.from_port),
         };
         let mut least = None;
-        match self.flows.get(&key) {
-            Some(Flow::Socket(socket)) => {
+        match self.flows.find(&key) {
+            Found::Socket(socket) => {
                 let payload = packet.into_payload(header.start + at, header.end);
                 if !socket.input(key, &segment, payload, None, now, out) {
                     self.reset(out, key, &segment);
                 }
                 return;
             }
-            Some(Flow::TimeWait(_)) => match self.segment_in_time_wait(key, &segment, now, out) {
+            Found::TimeWait => match self.segment_in_time_wait(key, &segment, now, out) {
                 Some(sequence) => least = Some(sequence),
                 None => return,
             },
-            None => {}
+            Found::Nobody => {}
         }
         let kind = self.configuration().kind(header.to, Some(interface.index()));
         if kind != AddressKind::Local || header.from.is_unspecified() {

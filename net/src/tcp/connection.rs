@@ -120,6 +120,10 @@ pub(crate) struct Connection {
     /// Bytes received since the last acknowledgement was sent.
     pub(crate) unacked: usize,
     pub(crate) quick_acks: u8,
+    /// The program answers what it gets: acknowledgements wait to go with the answers.
+    pub(crate) ping_pong: bool,
+    /// Bytes of payload of the segment before.
+    pub(crate) last_len: usize,
     pub(crate) tuning: Tuning,
 
     // Options that both agreed on.
@@ -230,6 +234,8 @@ impl Connection {
             rx_mss: usize::from(DEFAULT_MSS),
             unacked: 0,
             quick_acks: QUICK_ACKS,
+            ping_pong: false,
+            last_len: 0,
             tuning: Tuning::default(),
             sack: settings.sack() != 0,
             timestamps: settings.timestamps() != 0,
@@ -397,6 +403,11 @@ impl Connection {
         }
         let offered = self.rcv_edge.distance(self.rcv_nxt);
         let room = self.receive_room();
+        // All is read and nothing is going to be answered: there is nothing to wait for (Linux: tcp_cleanup_rbuf).
+        if self.ack_at != NEVER && self.rx.len() == 0 && (!self.ping_pong || self.unacked > self.rx_mss) {
+            self.send_ack(cx);
+            return;
+        }
         // Told when the peer gains two segments or a quarter of the buffer, not for every read (RFC 9293, section 3.8.6.2.2).
         let worth = (2 * self.rx_mss).min(self.rx_limit / 4).max(1);
         if room >= offered + worth && (offered < self.rx_limit / 2) {

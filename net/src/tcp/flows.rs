@@ -21,6 +21,13 @@ pub(crate) enum Flow {
     TimeWait(Box<TimeWait>),
 }
 
+/// What [`Flows::find`] finds.
+pub(crate) enum Found {
+    Nobody,
+    Socket(Arc<TcpSocket>),
+    TimeWait,
+}
+
 struct Entry {
     key: FlowKey,
     flow: Flow,
@@ -48,9 +55,14 @@ impl Flows {
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
 
-    pub(crate) fn get(&self, key: &FlowKey) -> Option<Flow> {
+    /// Who has a flow. A record is not handed out: dropping it may free a port, which needs a lock that comes before.
+    pub(crate) fn find(&self, key: &FlowKey) -> Found {
         let hash = self.hash(key);
-        self.shard(hash).lock().find(hash, |entry| entry.key == *key).map(|entry| entry.flow.clone())
+        match self.shard(hash).lock().find(hash, |entry| entry.key == *key) {
+            None => Found::Nobody,
+            Some(Entry { flow: Flow::Socket(socket), .. }) => Found::Socket(Arc::clone(socket)),
+            Some(Entry { flow: Flow::TimeWait(_), .. }) => Found::TimeWait,
+        }
     }
 
     /// Adds a flow. False if somebody has it.

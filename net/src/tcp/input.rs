@@ -415,7 +415,7 @@ impl Connection {
             return;
         }
         self.events |= Events::READABLE;
-        let enough = self.unacked >= 2 * self.rx_mss;
+        let enough = self.unacked > self.rx_mss;
         if enough || had_gap || self.quick_acks > 0 || cx.options.quick_ack {
             self.ack_at = cx.now;
         } else {
@@ -435,7 +435,13 @@ impl Connection {
         self.counters.bytes_received += received as u64;
         self.counters.data_segments_in += 1;
         let own = self.path.interface.packet_limit().saturating_sub(60).max(MIN_MSS);
-        self.rx_mss = if segment_len >= self.rx_mss { segment_len.min(own) } else { self.rx_mss };
+        // Smaller only if two are alike: the last of a message is small by chance (Linux: tcp_measure_rcv_mss).
+        let smaller =
+            segment_len == self.last_len && segment_len >= usize::from(super::connection::DEFAULT_MSS);
+        if segment_len >= self.rx_mss || smaller {
+            self.rx_mss = segment_len.min(own);
+        }
+        self.last_len = segment_len;
         if self.tuning.rtt == 0 && self.tuning.since == 0 {
             self.tuning.since = cx.now;
         }

@@ -4,9 +4,12 @@
 //! makes sockets of them when the handshake is done ([`listener`]); a connected one has a [`connection`]. A connection in
 //! TIME-WAIT is a record in the table of flows ([`flows`]), not a socket.
 
+mod close;
 mod congestion;
+mod connect;
 mod connection;
 mod cookie;
+mod events;
 mod flows;
 mod info;
 mod input;
@@ -20,6 +23,7 @@ mod segment;
 mod send_queue;
 mod seq;
 mod socket;
+mod status;
 mod stream;
 mod time_wait;
 mod timers;
@@ -29,12 +33,12 @@ pub use options::{Options, Shutdown};
 pub use socket::TcpSocket;
 pub use stream::RecvFlags;
 
-pub(crate) use flows::{Flow, Flows};
+pub(crate) use connect::scope_of;
+pub(crate) use flows::{Flow, Flows, Found};
 pub(crate) use listener::Listeners;
 pub(crate) use receive_queue::{Chunk, Payload};
 pub(crate) use segment::{Flags, Segment};
 pub(crate) use seq::Seq;
-pub(crate) use socket::scope_of;
 pub(crate) use time_wait::{Outcome as TimeWaitOutcome, TimeWaits};
 
 /// A connection's state. The numbers are Linux's, as /proc/net/tcp and TCP_INFO show them.
@@ -65,4 +69,10 @@ impl State {
     fn may_send(self) -> bool {
         matches!(self, Self::Established | Self::CloseWait | Self::FinWait1 | Self::Closing | Self::LastAck)
     }
+}
+
+/// Bytes of memory of an idle connection: what it is itself, and its counts.
+#[cfg(test)]
+pub(crate) fn size_of_connection() -> usize {
+    size_of::<TcpSocket>() + 2 * size_of::<usize>() + size_of::<connection::Connection>()
 }

@@ -125,8 +125,8 @@ impl Connection {
             self.timed = Some((self.nxt, cx.now));
         }
         if cx.now < self.last_received + ACK_DELAY {
-            // The program answers what it gets: acknowledgements go with the answers from now on.
             self.quick_acks = 0;
+            self.ping_pong = true;
         }
         self.send_segment(cx, seq, len, flags);
         true

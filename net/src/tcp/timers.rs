@@ -20,6 +20,8 @@ impl Connection {
         }
         if cx.now >= self.ack_at {
             self.ack_at = NEVER;
+            // No answer came.
+            self.ping_pong = false;
             if self.state.is_synchronized() {
                 self.send_ack(cx);
             }

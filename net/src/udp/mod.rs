@@ -1,10 +1,14 @@
 //! UDP (RFC 768): which socket gets a datagram, and errors.
 
+mod datagram;
+mod groups;
 mod options;
+mod send;
 mod socket;
 
+pub use datagram::{Datagram, SendControl, UdpSummary};
 pub use options::UdpOptions;
-pub use socket::{Datagram, SendControl, UdpSocket, UdpSummary};
+pub use socket::UdpSocket;
 
 use crate::addr::{Endpoint, FlowKey, Nanos};
 use crate::hash::Key;

@@ -1,12 +1,12 @@
 //! A UDP socket.
 
+use super::Name;
+use super::datagram::{Datagram, SendControl, UdpSummary};
 use super::options::UdpOptions;
-use super::{HEADER, Name};
 use crate::Result;
-use crate::addr::{Endpoint, Family, FlowKey, Nanos, canonical};
+use crate::addr::{Endpoint, Family, Nanos, canonical};
 use crate::icmp::Error;
-use crate::interface::{InterfaceIndex, MAX_PACKET};
-use crate::ip::{self, Received};
+use crate::interface::InterfaceIndex;
 use crate::lock_level;
 use crate::notify::{Events, Notify};
 use crate::output::Output;
@@ -17,126 +17,45 @@ use crate::tcp::Shutdown;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use husk_abi::{Errno, err};
 use husk_machine::sync::SpinLock;
 
 /// What a waiting datagram costs of the receive buffer beside its bytes, as in Linux (the smallest `truesize` of one).
 const OVERHEAD: usize = 512;
-/// Groups that one socket may join (net.ipv4.igmp_max_memberships is 20, IPv6 has no limit of its own).
-const MAX_GROUPS: usize = 64;
 
 /// A UDP socket. Its methods never wait; the [`Notify`] tells when a datagram or an error has come. They are called with no lock
 /// of the stack held and no spin lock at all.
 ///
 /// Whoever made it calls [`close`](Self::close) when the last descriptor is gone.
 pub struct UdpSocket {
-    stack: Arc<Stack>,
+    pub(crate) stack: Arc<Stack>,
     me: Weak<UdpSocket>,
-    family: Family,
-    inner: SpinLock<Inner>,
+    pub(crate) family: Family,
+    pub(crate) inner: SpinLock<Inner>,
 }
 
-struct Inner {
-    options: UdpOptions,
-    notify: Option<Arc<dyn Notify>>,
-    cookie: u64,
-    claim: Option<Claim>,
+pub(crate) struct Inner {
+    pub(crate) options: UdpOptions,
+    pub(crate) notify: Option<Arc<dyn Notify>>,
+    pub(crate) cookie: u64,
+    pub(crate) claim: Option<Claim>,
     /// Bound: what the table knows it by.
-    name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// The address given to bind(2), for when a connection ends.
-    bound_addr: Option<IpAddr>,
+    pub(crate) bound_addr: Option<IpAddr>,
     /// bind(2) named the port.
-    port_bound: bool,
-    peer: Option<Endpoint>,
-    path: Option<Path>,
-    queue: VecDeque<Arc<Datagram>>,
+    pub(crate) port_bound: bool,
+    pub(crate) peer: Option<Endpoint>,
+    pub(crate) path: Option<Path>,
+    pub(crate) queue: VecDeque<Arc<Datagram>>,
     /// What the queue costs of the buffer.
-    charged: usize,
-    drops: u64,
-    error: Option<Errno>,
-    read_shut: bool,
-    write_shut: bool,
-    groups: Vec<(IpAddr, InterfaceIndex)>,
-}
-
-/// A received datagram.
-pub struct Datagram {
-    from: Endpoint,
-    /// The address it was sent to, for IP_PKTINFO.
-    pub to: IpAddr,
-    /// The interface it came by.
-    pub interface: InterfaceIndex,
-    /// The TTL or hop limit it arrived with.
-    pub ttl: u8,
-    /// The type of service or traffic class.
-    pub tos: u8,
-    /// When it came, in monotonic time.
-    pub time: Nanos,
-    buffer: Vec<u8>,
-    start: usize,
-}
-
-impl Datagram {
-    pub(crate) fn new(
-        key: &FlowKey,
-        header: &Received,
-        interface: InterfaceIndex,
-        buffer: Vec<u8>,
-        start: usize,
-        time: Nanos,
-    ) -> Self {
-        Self {
-            from: key.remote,
-            to: key.local.addr,
-            interface,
-            ttl: header.ttl,
-            tos: header.tos,
-            time,
-            buffer,
-            start,
-        }
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    /// Where it came from, as the program of a socket of `family` sees it.
-    #[must_use]
-    pub fn from(&self, family: Family) -> SocketAddr {
-        self.from.present(family, self.interface)
-    }
-}
-
-/// What control messages say about a datagram to be sent (IP_PKTINFO, IPV6_PKTINFO, IP_TTL, IP_TOS).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SendControl {
-    /// The source address.
-    pub source: Option<IpAddr>,
-    /// The interface.
-    pub interface: Option<InterfaceIndex>,
-    /// The TTL or hop limit.
-    pub ttl: Option<u8>,
-    /// The type of service or traffic class.
-    pub tos: Option<u8>,
-}
-
-/// A line of /proc/net/udp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UdpSummary {
-    /// The own end, as the socket's program sees it.
-    pub local: SocketAddr,
-    /// The peer if it is connected.
-    pub remote: Option<SocketAddr>,
-    /// What waits to be read costs so much of the buffer.
-    pub receive_queue: usize,
-    /// Datagrams dropped because the buffer was full.
-    pub drops: u64,
-    /// The number given at [`Stack::udp_socket`](crate::Stack::udp_socket).
-    pub cookie: u64,
+    pub(crate) charged: usize,
+    pub(crate) drops: u64,
+    pub(crate) error: Option<Errno>,
+    pub(crate) read_shut: bool,
+    pub(crate) write_shut: bool,
+    pub(crate) groups: Vec<(IpAddr, InterfaceIndex)>,
 }
 
 impl Stack {
@@ -225,7 +144,7 @@ impl UdpSocket {
     }
 
     /// Gives a socket without a port one.
-    fn bind_any(&self, inner: &mut Inner) -> Result<()> {
+    pub(crate) fn bind_any(&self, inner: &mut Inner) -> Result<()> {
         if inner.claim.is_none() {
             self.claim_port(inner, Endpoint::new(self.family.unspecified(), 0), 0)?;
             self.enter_table(inner);
@@ -288,157 +207,6 @@ impl UdpSocket {
         } else {
             inner.claim = None;
         }
-    }
-
-    /// A destination as the stack has it; unspecified means this machine.
-    fn destination(&self, addr: &SocketAddr) -> Result<Endpoint> {
-        let to = canonical(addr.ip());
-        if !fits(self.family, to) {
-            return err!(EAFNOSUPPORT);
-        }
-        let to = match to {
-            IpAddr::V4(to) if to.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(to) if to.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            to => to,
-        };
-        Ok(Endpoint::new(to, addr.port()))
-    }
-
-    fn path_to(
-        &self,
-        inner: &Inner,
-        to: IpAddr,
-        control: &SendControl,
-        scope: Option<InterfaceIndex>,
-    ) -> Result<Path> {
-        let multicast = to.is_multicast();
-        let device = control
-            .interface
-            .or(inner.options.device)
-            .or(scope)
-            .or_else(|| inner.options.multicast_interface.filter(|_| multicast));
-        let bound = inner.bound_addr.filter(|addr| !addr.is_unspecified() && !addr.is_multicast());
-        let bound = bound.filter(|addr| self.stack.is_local(*addr));
-        let source =
-            control.source.or_else(|| inner.options.multicast_source.filter(|_| multicast)).or(bound);
-        if source.is_some_and(|source| source.is_ipv4() != to.is_ipv4()) {
-            return err!(ENETUNREACH);
-        }
-        if let Some(source) = control.source
-            && !self.stack.is_local(source)
-        {
-            return err!(EINVAL);
-        }
-        self.stack.path(to, device, source)
-    }
-
-    /// Sends a datagram of `len` bytes to `to`, or to the peer. `fill` is called with the packet's buffer and fills all of it; no
-    /// lock is held then.
-    ///
-    /// # Errors
-    /// EDESTADDRREQ without a destination; EMSGSIZE if it is too large; EPIPE after shutdown; EACCES for broadcast without
-    /// SO_BROADCAST; EINVAL for port 0; ENETUNREACH and the like without a route; EAGAIN without a free port; the pending error; what
-    /// `fill` says.
-    pub fn send(
-        &self,
-        len: usize,
-        to: Option<SocketAddr>,
-        control: &SendControl,
-        now: Nanos,
-        fill: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
-    ) -> Result<usize> {
-        let (path, local, remote, info, flags) = self.prepare(len, to, control)?;
-        let from = Endpoint::new(path.source, local);
-        let mut packet = ip::packet(from.addr, remote.addr, HEADER + len, 0, &info);
-        let at = ip::header_len(remote.addr);
-        let bytes = &mut packet.bytes_mut()[at..];
-        let filled = fill(&mut bytes[HEADER..])?;
-        if filled < len {
-            return err!(EFAULT);
-        }
-        bytes[0..2].copy_from_slice(&from.port.to_be_bytes());
-        bytes[2..4].copy_from_slice(&remote.port.to_be_bytes());
-        bytes[4..6].copy_from_slice(&((HEADER + len) as u16).to_be_bytes());
-        let too_big = packet.len() > path.interface.packet_limit();
-        if too_big && flags.no_fragments {
-            return err!(EMSGSIZE);
-        }
-        let mut out = Output::default();
-        if flags.loop_back {
-            let mut copy = ip::packet(from.addr, remote.addr, 0, HEADER + len, &info);
-            ip::write_header(copy.bytes_mut(), from.addr, remote.addr, HEADER + len, &info);
-            copy.tail().extend_from_slice(&packet.bytes()[at..]);
-            out.local.push((copy, Arc::clone(&path.interface)));
-        }
-        ip::finish_udp(&mut packet, &path, from.addr, remote.addr, too_big);
-        out.send(packet, &path);
-        self.stack.snmp.datagram_sent();
-        self.stack.finish(out, now);
-        Ok(len)
-    }
-
-    fn prepare(
-        &self,
-        len: usize,
-        to: Option<SocketAddr>,
-        control: &SendControl,
-    ) -> Result<(Path, u16, Endpoint, ip::Header, SendFlags)> {
-        let mut inner = self.inner.lock();
-        if let Some(error) = inner.error.take() {
-            return Err(error);
-        }
-        if inner.write_shut {
-            return err!(EPIPE);
-        }
-        let remote = match (&to, inner.peer) {
-            (Some(to), _) => self.destination(to)?,
-            (None, Some(peer)) => peer,
-            (None, None) => return err!(EDESTADDRREQ),
-        };
-        if remote.port == 0 {
-            return err!(EINVAL);
-        }
-        if inner.options.v6_only && remote.addr.is_ipv4() && self.family == Family::V6 {
-            return err!(ENETUNREACH);
-        }
-        if len > MAX_PACKET - HEADER - ip::header_len(remote.addr) {
-            return err!(EMSGSIZE);
-        }
-        let cached = inner.path.as_ref().filter(|path| {
-            to.is_none() && *control == SendControl::default() && path.generation == self.stack.generation()
-        });
-        let path = match cached.cloned() {
-            Some(path) => path,
-            None => {
-                let path =
-                    self.path_to(&inner, remote.addr, control, to.as_ref().and_then(crate::tcp::scope_of))?;
-                if to.is_none() && *control == SendControl::default() {
-                    inner.path = Some(path.clone());
-                }
-                path
-            }
-        };
-        let multicast = remote.addr.is_multicast();
-        let broadcast = remote.addr.is_ipv4() && !multicast && self.stack.is_broadcast(remote.addr);
-        if broadcast && !inner.options.broadcast {
-            return err!(EACCES);
-        }
-        self.bind_any(&mut inner)?;
-        let options = &inner.options;
-        let usual = if multicast { Some(options.multicast_ttl) } else { options.ttl };
-        let info = ip::Header {
-            protocol: ip::UDP,
-            ttl: control.ttl.or(usual).unwrap_or(self.stack.settings.ttl() as u8),
-            tos: control.tos.unwrap_or(options.tos),
-            flow: 0,
-        };
-        let group = multicast && options.multicast_loop && !path.interface.is_loopback();
-        let flags = SendFlags {
-            no_fragments: options.no_fragments,
-            loop_back: group || (broadcast && !path.interface.is_loopback()),
-        };
-        let local = inner.claim.as_ref().map_or(0, Claim::port);
-        Ok((path, local, remote, info, flags))
     }
 
     /// Takes the oldest datagram; with `peek` it stays.
@@ -587,66 +355,6 @@ impl UdpSocket {
         }
     }
 
-    /// IP_ADD_MEMBERSHIP, IPV6_ADD_MEMBERSHIP. Without an interface, the one by which the group is routed.
-    ///
-    /// # Errors
-    /// EINVAL if it is no group; ENODEV without such an interface; EADDRINUSE if it has joined already; ENOBUFS for too many.
-    pub fn join(&self, group: IpAddr, interface: Option<InterfaceIndex>) -> Result<()> {
-        let mut inner = self.inner.lock();
-        let index = self.group_interface(group, interface)?;
-        if inner.groups.contains(&(group, index)) {
-            return err!(EADDRINUSE);
-        }
-        if inner.groups.len() >= MAX_GROUPS {
-            return err!(ENOBUFS);
-        }
-        inner.groups.push((group, index));
-        self.stack.udp.join(group, index);
-        Ok(())
-    }
-
-    /// IP_DROP_MEMBERSHIP, IPV6_DROP_MEMBERSHIP.
-    ///
-    /// # Errors
-    /// EADDRNOTAVAIL if it has not joined; EINVAL, ENODEV as [`join`](Self::join).
-    pub fn leave(&self, group: IpAddr, interface: Option<InterfaceIndex>) -> Result<()> {
-        let mut inner = self.inner.lock();
-        let found = inner
-            .groups
-            .iter()
-            .position(|joined| joined.0 == group && interface.is_none_or(|interface| interface == joined.1));
-        let Some(at) = found else {
-            self.group_interface(group, interface)?;
-            return err!(EADDRNOTAVAIL);
-        };
-        let (group, index) = inner.groups.swap_remove(at);
-        self.stack.udp.leave(group, index);
-        Ok(())
-    }
-
-    fn group_interface(&self, group: IpAddr, interface: Option<InterfaceIndex>) -> Result<InterfaceIndex> {
-        if !group.is_multicast() {
-            return err!(EINVAL);
-        }
-        let configuration = self.stack.configuration();
-        match interface {
-            Some(index) => match configuration.interface(index) {
-                Some(_) => Ok(index),
-                None => err!(ENODEV),
-            },
-            None => match configuration.path(group, None, Some(group)) {
-                Ok(path) => Ok(path.interface.index()),
-                Err(_) => err!(ENODEV),
-            },
-        }
-    }
-
-    /// Whether it takes datagrams to a group. `member` says that some socket has joined on the interface.
-    pub(crate) fn wants_group(&self, group: IpAddr, interface: InterfaceIndex, member: bool) -> bool {
-        let inner = self.inner.lock();
-        inner.groups.contains(&(group, interface)) || (member && inner.options.multicast_all)
-    }
-
     /// Queues a datagram. False if there is no room.
     pub(crate) fn push(&self, datagram: Datagram, out: &mut Output) -> bool {
         let mut inner = self.inner.lock();
@@ -692,10 +400,4 @@ impl UdpSocket {
             cookie: inner.cookie,
         }
     }
-}
-
-struct SendFlags {
-    no_fragments: bool,
-    /// The sender's own interface receives it too.
-    loop_back: bool,
 }
