@@ -1,6 +1,7 @@
 //! From a machine that is up to the programs that are to be run, one after another, to power-off.
 
 pub(crate) mod mounts;
+mod name_files;
 
 use crate::credentials::Credentials;
 use crate::exec::{self, ExecError, ProgramStart};
@@ -74,6 +75,7 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
 
     milestones.pass("the ports are attached");
     let namespace = mounts::mount_all()?;
+    name_files::write(&namespace, &config.network)?;
     milestones.pass("the filesystems are mounted");
     NAMESPACE.call_once(|| namespace.clone());
     let mut last = 0;
@@ -127,7 +129,7 @@ fn configuration(info: &BootInfo) -> Result<BootConfig, String> {
     BootConfig::decode(module).map_err(|error| {
         String::from(match error {
             BadBootConfig::Magic => {
-                "the boot module does not start with HUSKCFG1: it was not made by this version of husk"
+                "the boot module does not start with HUSKCFG2: it was not made by this version of husk"
             }
             BadBootConfig::Encoding => "the boot module is damaged or truncated",
         })

@@ -4,11 +4,12 @@
 //! encoding. The root filesystem is the first virtio block device. Names, arguments and variables are
 //! bytes, not text, as on Linux.
 
+use crate::network::Network;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// The first eight bytes of the boot module; the last digit is the version of the format.
-pub const MAGIC: [u8; 8] = *b"HUSKCFG1";
+pub const MAGIC: [u8; 8] = *b"HUSKCFG2";
 
 /// Everything the kernel is told at boot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct BootConfig {
     pub trace: bool,
     /// Kernel log level on the serial line: 0 errors only, 1 warnings, 2 information, 3 debugging.
     pub log_level: u8,
+    /// The network.
+    pub network: Network,
 }
 
 /// One program to run.
@@ -111,11 +114,23 @@ impl BootConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{Address, Host, Interface};
+
+    fn network() -> Network {
+        let interface = Interface {
+            mac: [2, 0, 0, 0, 0, 1],
+            addresses: vec![Address { ip: "10.0.2.15".parse().unwrap(), prefix: 24 }],
+            gateways: vec!["10.0.2.2".parse().unwrap(), "fe80::2".parse().unwrap()],
+        };
+        let host = Host { name: b"db".to_vec(), ip: "fd00::5".parse().unwrap() };
+        Network { interfaces: vec![interface], hosts: vec![host], ..Network::default() }
+    }
 
     #[test]
     fn round_trip_and_damage() {
         let config = BootConfig {
             hostname: b"husk".to_vec(),
+            network: network(),
             programs: vec![Program { argv: vec![b"a b".to_vec(), vec![0xff]], ..Program::default() }],
             ..BootConfig::default()
         };

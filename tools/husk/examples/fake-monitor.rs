@@ -4,6 +4,7 @@
 
 use husk_abi::boot::{BootConfig, Program};
 use husk_abi::control::{Decoder, Event, ExitStatus, Request, encode};
+use husk_abi::network::{Host, Interface, Network};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -128,6 +129,7 @@ impl Machine {
                     env.join("\n")
                 );
                 self.print(report.as_bytes());
+                self.print(network(&self.boot.network).as_bytes());
             }
             "cat" => {
                 // Reads nothing before it knows where the end is: the message may overtake the bytes.
@@ -237,4 +239,19 @@ impl Machine {
             }
         }
     }
+}
+
+/// What the kernel is told about the network, in lines.
+fn network(network: &Network) -> String {
+    let mut lines = Vec::new();
+    for Interface { mac, addresses, gateways } in &network.interfaces {
+        let mut words = vec![mac.map(|byte| format!("{byte:02x}")).join(":")];
+        words.extend(addresses.iter().map(|address| format!("{}/{}", address.ip, address.prefix)));
+        words.extend(gateways.iter().map(ToString::to_string));
+        lines.push(format!("interface={}\n", words.join(" ")));
+    }
+    lines.extend(network.name_servers.iter().map(|ip| format!("name-server={ip}\n")));
+    let host = |host: &Host| format!("add-host={} {}\n", String::from_utf8_lossy(&host.name), host.ip);
+    lines.extend(network.hosts.iter().map(host));
+    lines.concat()
 }

@@ -8,6 +8,7 @@ pub mod error;
 pub mod image;
 pub mod manifest;
 pub mod monitor;
+pub mod network;
 pub mod prepare;
 pub mod rules;
 pub mod session;

@@ -157,6 +157,30 @@ fn the_kernel_is_told_what_was_asked_for() {
 }
 
 #[test]
+fn the_kernel_is_told_of_the_network() {
+    let bench = Bench::new();
+    let out = bench.run(&["-p", "127.0.0.1:47631:80", "--add-host", "db:10.0.0.5"], &["boot"]);
+    let seen = text(&out.stdout);
+    for line in
+        ["interface=52:54:00:12:34:56 10.0.2.15/24 10.0.2.2", "name-server=10.0.2.3", "add-host=db 10.0.0.5"]
+    {
+        assert!(seen.lines().any(|found| found == line), "{line} is missing in\n{seen}{}", text(&out.stderr));
+    }
+    let nothing = text(&bench.run(&[], &["boot"]).stdout);
+    assert!(nothing.contains("host=husk") && !nothing.contains("interface="), "{nothing}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let out = bench.run(&["-p", &format!("{port}:80")], &["exit", "0"]);
+    assert_eq!(out.status.code(), Some(125));
+    let expected = format!(
+        "husk: error: -p: TCP port {port} of 127.0.0.1 is in use on this host\n\
+         husk: hint: choose another port, or end the program that has it\n"
+    );
+    assert_eq!(text(&out.stderr), expected);
+}
+
+#[test]
 fn a_script_brings_itself_and_the_working_directory() {
     let bench = Bench::new();
     let dir = tempfile::tempdir().unwrap();

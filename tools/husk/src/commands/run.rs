@@ -7,12 +7,13 @@ use clap::{Args, ValueEnum};
 use husk::cache::Cache;
 use husk::error::failure;
 use husk::monitor::{self, Accel, Hardware, KernelSource, Machine, parse_memory};
+use husk::network::{self, Forward, Net, host_name, parse_forward, parse_host, parse_net};
 use husk::prepare::{Prepared, Request, prepare};
 use husk::session::{self, Format, Report};
 use husk_abi::boot::{BootConfig, Stdio, StdioKind};
+use husk_abi::network::Host;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -41,8 +42,11 @@ pub(crate) struct RunOptions {
     cpus: u32,
 
     /// The machine's host name.
-    #[arg(long, default_value = "husk")]
-    hostname: OsString,
+    #[arg(long, default_value = "husk", value_parser = host_name)]
+    hostname: String,
+
+    #[command(flatten)]
+    network: NetworkOptions,
 
     /// Print each system call, as strace does, to standard error or to a file.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
@@ -84,6 +88,24 @@ pub(crate) struct RunOptions {
     program: ProgramOptions,
 }
 
+/// What connects the machine.
+#[derive(Args, Debug)]
+struct NetworkOptions {
+    /// A network device: `user` (through the command, without any rights), `tap=NAME` (an interface of the host) or `none`, the
+    /// default as long as the kernel has no sockets. May be repeated; user comes first.
+    #[arg(long, value_parser = parse_net,
+        value_name = "user|none|tap=NAME[,ip=ADDR/BITS][,gateway=ADDR][,dns=ADDR][,mac=MAC][,queues=N]")]
+    net: Vec<Net>,
+
+    /// Pass what arrives at port HOST of ADDR [127.0.0.1] on to port GUEST of the machine's user network. May be repeated.
+    #[arg(short = 'p', value_name = "[ADDR:]HOST:GUEST[/udp]", value_parser = parse_forward)]
+    publish: Vec<Forward>,
+
+    /// Add a line to the machine's /etc/hosts. May be repeated.
+    #[arg(long, value_name = "NAME:IP", value_parser = parse_host)]
+    add_host: Vec<Host>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MachineName {
     Microvm,
@@ -113,11 +135,13 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
     }
     let qemu = monitor::find_qemu(options.qemu.as_deref())?;
     let kernel = KernelSource::find(options.kernel.clone())?;
+    let machine = match options.machine {
+        MachineName::Microvm => Machine::Microvm,
+        MachineName::Q35 => Machine::Q35,
+    };
+    let NetworkOptions { net, publish, add_host } = &options.network;
     let mut hardware = Hardware {
-        machine: match options.machine {
-            MachineName::Microvm => Machine::Microvm,
-            MachineName::Q35 => Machine::Q35,
-        },
+        machine,
         accel: match options.accel {
             AccelName::Auto => Accel::Auto,
             AccelName::Kvm => Accel::Kvm,
@@ -125,12 +149,14 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
         },
         memory: options.memory,
         cpus: options.cpus,
+        network: network::plan(net, publish, add_host, machine)?,
     };
     let log_level = if options.verbose { 2 } else { 1 };
     if options.dry_run {
         print_plan(&qemu, &kernel, &hardware, &prepared, options, log_level);
         return Ok(0);
     }
+    hardware.network.check_host()?;
     let cache = Cache::of_user();
     let kernel = kernel.open()?;
     // The command itself, under whatever name it was started.
@@ -190,7 +216,8 @@ pub(crate) fn run(options: &RunOptions) -> Result<u8> {
         limit,
         report,
     };
-    let boot = boot_config(options, prepared, stdio, log_level);
+    let network = hardware.network.network.clone();
+    let boot = BootConfig { network, ..boot_config(options, prepared, stdio, log_level) };
     let boot_module = monitor::memory_file("husk-boot", &boot.encode())?;
     let before_monitor = start.elapsed();
     let vm = monitor::spawn(&qemu, trampoline, &kernel, &boot_module, &image, |files| {
@@ -239,11 +266,12 @@ fn boot_config(options: &RunOptions, prepared: Prepared, stdio: Stdio, log_level
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     BootConfig {
         wall_clock_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
-        hostname: options.hostname.clone().into_vec(),
+        hostname: options.hostname.clone().into(),
         programs: prepared.programs,
         stdio,
         trace: options.trace.is_some(),
         log_level,
+        ..BootConfig::default()
     }
 }
 

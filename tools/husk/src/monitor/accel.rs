@@ -127,7 +127,8 @@ fn boot(trial: &Trial<'_>, hardware: &Hardware, accel: Accel, limit: Duration) -
         ..BootConfig::default()
     };
     let module = memory_file("husk-boot", &config.encode())?;
-    let hardware = Hardware { accel, memory: 64 << 20, cpus: 1, ..hardware.clone() };
+    let hardware =
+        Hardware { accel, memory: 64 << 20, cpus: 1, machine: hardware.machine, ..Hardware::default() };
     let vm = spawn(trial.qemu, trial.trampoline, trial.kernel, &module, &image, |files| {
         arguments(&hardware, accel, files, 0)
     })?;

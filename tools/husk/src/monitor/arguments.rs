@@ -69,5 +69,6 @@ pub fn arguments(hardware: &Hardware, accel: Accel, files: &Files, log_level: u8
         add(&["-device", &port]);
     }
     add(&["-device", &format!("virtio-rng-{suffix}")]);
+    args.extend(hardware.network.arguments(suffix));
     args.into_iter().map(OsString::from).collect()
 }

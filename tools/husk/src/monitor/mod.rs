@@ -14,6 +14,7 @@ pub use spawn::{Ports, Vm, run_trampoline, spawn};
 
 use crate::closure::find_in_path;
 use crate::error::failure;
+use crate::network::Plan;
 use anyhow::Result;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -54,11 +55,19 @@ pub struct Hardware {
     pub memory: u64,
     /// Number of CPUs.
     pub cpus: u32,
+    /// The network devices.
+    pub network: Plan,
 }
 
 impl Default for Hardware {
     fn default() -> Self {
-        Self { machine: Machine::default(), accel: Accel::default(), memory: 256 << 20, cpus: 1 }
+        Self {
+            machine: Machine::default(),
+            accel: Accel::default(),
+            memory: 256 << 20,
+            cpus: 1,
+            network: Plan::default(),
+        }
     }
 }
 
