@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use husk_abi::network::{Address, Host, Interface, Network};
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
-use std::path::Path;
 
 /// The guest's Ethernet address in a user network, where nobody else is.
 const USER_MAC: Mac = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
@@ -234,13 +233,14 @@ fn check_port(forward: &Forward) -> Result<()> {
 }
 
 fn check_tap(name: &str) -> Result<()> {
-    let path = Path::new("/sys/class/net").join(name);
-    if path.join("tun_flags").exists() {
+    // Of this process's network namespace, which /sys need not be.
+    let known = std::fs::read_to_string("/proc/self/net/dev").context("cannot read /proc/self/net/dev")?;
+    let mut names = known.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    if names.any(|known| known == name) {
         return Ok(());
     }
     let hint = format!("make it: ip tuntap add dev {name} mode tap user $USER; ip link set {name} up");
-    let what = if path.exists() { "is not a tap interface" } else { "does not exist" };
-    Err(failure(format!("--net: the interface {name} {what}"), hint))
+    Err(failure(format!("--net: there is no interface {name} on this host"), hint))
 }
 
 #[cfg(test)]

@@ -77,7 +77,6 @@ fn the_host_is_looked_at_first() {
     assert!(checked(foreign).unwrap_err().to_string().contains("none of this host's"));
     drop(taken);
     let missing = plan(&[tap("husk-no-such", None)], &[], &[], Machine::Microvm).unwrap().check_host();
-    assert!(missing.unwrap_err().to_string().contains("husk-no-such does not exist"));
-    let loopback = plan(&[tap("lo", None)], &[], &[], Machine::Microvm).unwrap().check_host();
-    assert!(loopback.unwrap_err().to_string().contains("lo is not a tap interface"));
+    assert!(missing.unwrap_err().to_string().contains("no interface husk-no-such on this host"));
+    assert!(plan(&[tap("lo", None)], &[], &[], Machine::Microvm).unwrap().check_host().is_ok());
 }
