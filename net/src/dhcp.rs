@@ -340,21 +340,22 @@ impl Stack {
         }
     }
 
-    /// What the client of an interface has been given.
+    /// What the DHCP client of an interface has been given.
     #[must_use]
     pub fn dhcp_lease(&self, index: InterfaceIndex) -> Option<Lease> {
         self.dhcp.lock().get(&index)?.lease().cloned()
     }
 
-    /// The name servers of all leases, for resolv.conf.
+    /// The name servers of all leases and router advertisements, for resolv.conf.
     #[must_use]
-    pub fn name_servers(&self) -> Vec<Ipv4Addr> {
-        let clients = self.dhcp.lock();
-        clients
-            .values()
-            .filter_map(Client::lease)
-            .flat_map(|lease| lease.name_servers.iter().copied())
-            .collect()
+    pub fn name_servers(&self) -> Vec<IpAddr> {
+        let mut servers: Vec<IpAddr> = {
+            let clients = self.dhcp.lock();
+            let leases = clients.values().filter_map(Client::lease);
+            leases.flat_map(|lease| lease.name_servers.iter().copied().map(IpAddr::V4)).collect()
+        };
+        servers.extend(self.advertised_name_servers());
+        servers
     }
 
     pub(crate) fn expire_dhcp(&self, index: InterfaceIndex, now: Nanos, out: &mut Output) {

@@ -18,6 +18,7 @@ const TIME_EXCEEDED: u8 = 3;
 pub(crate) const PARAMETER_PROBLEM: u8 = 4;
 const ECHO_REQUEST: u8 = 128;
 const ECHO_REPLY: u8 = 129;
+const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// The hop limit of neighbour discovery: a router would have made it less.
@@ -63,6 +64,9 @@ impl Stack {
                 }
             }
             NEIGHBOUR_SOLICITATION if discovery => self.on_solicitation(interface, header, message, now, out),
+            ROUTER_ADVERTISEMENT if discovery => {
+                self.on_router_advertisement(interface, header, message, now, out);
+            }
             NEIGHBOUR_ADVERTISEMENT if discovery => self.on_advertisement(interface, message, now, out),
             _ => {}
         }
@@ -78,6 +82,9 @@ impl Stack {
     ) {
         let Some(target) = target(message) else { return };
         let IpAddr::V6(from) = header.from else { return };
+        if from.is_unspecified() && self.on_duplicate_address(interface, target) {
+            return;
+        }
         let ours = self
             .configuration()
             .addresses_of(interface.index())
@@ -100,6 +107,9 @@ impl Stack {
 
     fn on_advertisement(&self, interface: &Arc<Interface>, message: &[u8], now: Nanos, out: &mut Output) {
         let Some(target) = target(message) else { return };
+        if self.on_duplicate_address(interface, target) {
+            return;
+        }
         if let Some(mac) = link_option(message, TARGET_LINK) {
             self.learn(interface, IpAddr::V6(target), mac, false, now, out);
         }

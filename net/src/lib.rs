@@ -41,6 +41,7 @@
 extern crate alloc;
 
 mod addr;
+mod autoconf;
 mod configure;
 mod dhcp;
 mod ethernet;

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::addr::{FlowKey, NEVER, Nanos};
+use crate::autoconf::Autoconf;
 use crate::dhcp;
 use crate::fragment::Reassembly;
 use crate::hash::{Key, Random};
@@ -48,6 +49,7 @@ pub struct Stack {
     pub(crate) reassembly: SpinLock<Reassembly>,
     pub(crate) icmp_limit: SpinLock<RateLimit>,
     pub(crate) dhcp: SpinLock<BTreeMap<InterfaceIndex, dhcp::Client>>,
+    pub(crate) autoconf: SpinLock<BTreeMap<InterfaceIndex, Autoconf>>,
     pub(crate) waker: Arc<dyn Waker>,
     configuration: SpinLock<Arc<Configuration>>,
     generation: AtomicU64,
@@ -82,6 +84,7 @@ impl Stack {
             reassembly: SpinLock::with_level(lock_level::FRAGMENTS, Reassembly::default()),
             icmp_limit: SpinLock::with_level(lock_level::CLIENTS, RateLimit::default()),
             dhcp: SpinLock::with_level(lock_level::CLIENTS, BTreeMap::new()),
+            autoconf: SpinLock::with_level(lock_level::CLIENTS, BTreeMap::new()),
             waker,
             configuration: SpinLock::with_level(lock_level::CONFIGURATION, Arc::default()),
             generation: AtomicU64::new(0),
@@ -179,6 +182,7 @@ impl Stack {
             }
             Timer::Neighbours(index) => self.expire_neighbours(index, now, out),
             Timer::Dhcp(index) => self.expire_dhcp(index, now, out),
+            Timer::Autoconfiguration(index) => self.expire_autoconfiguration(index, now, out),
             Timer::Fragments => self.expire_fragments(now, out),
             // What is left over is done when this call finishes.
             Timer::Loopback(queue) => self.loopback.resume(queue, out),

@@ -1,5 +1,6 @@
 //! Tests of the whole stack: two or more on a wire in one process, with a clock of their own.
 
+mod autoconf;
 mod dhcp;
 mod fuzz;
 mod harness;

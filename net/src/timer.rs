@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Neighbours(InterfaceIndex),
     /// The DHCP client of an interface.
     Dhcp(InterfaceIndex),
+    /// IPv6 configuration of an interface.
+    Autoconfiguration(InterfaceIndex),
     /// Datagrams of which fragments are missing.
     Fragments,
     /// Packets that the thread which sent them left over.

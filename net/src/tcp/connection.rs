@@ -48,6 +48,15 @@ pub(crate) enum Recovery {
     Loss(Seq),
 }
 
+/// The probe of the last segments before a timeout (RFC 8985, section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TailProbe {
+    None,
+    /// The timer is for it.
+    Waiting,
+    Sent,
+}
+
 /// A connection.
 pub(crate) struct Connection {
     pub(crate) key: FlowKey,
@@ -95,6 +104,10 @@ pub(crate) struct Connection {
     pub(crate) lost_to: Seq,
     /// Before this, what was lost has been sent again.
     pub(crate) resent_to: Seq,
+    /// `nxt` when something was sent again last: if what was sent after it arrives, the repair was lost too.
+    pub(crate) resent_mark: Seq,
+    /// The timer is for a probe of the tail, or that has been sent.
+    pub(crate) tail_probe: TailProbe,
     pub(crate) dup_acks: u32,
     pub(crate) rtt: Rtt,
     /// The end of a segment whose round trip is being measured, and when it was sent.
@@ -218,6 +231,8 @@ impl Connection {
             sacked: Ranges::default(),
             lost_to: iss,
             resent_to: iss,
+            resent_mark: iss,
+            tail_probe: TailProbe::None,
             dup_acks: 0,
             rtt: Rtt::default(),
             timed: None,

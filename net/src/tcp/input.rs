@@ -1,7 +1,7 @@
 //! What a connection does with a segment that arrives (RFC 9293, section 3.10.7; RFC 5961; RFC 7323; RFC 6675).
 
 use super::State;
-use super::connection::{Connection, Context, MIN_MSS, Recovery};
+use super::connection::{Connection, Context, MIN_MSS, Recovery, TailProbe};
 use super::receive_queue::Payload;
 use super::segment::{Flags, Segment};
 use super::seq::Seq;
@@ -297,7 +297,11 @@ impl Connection {
             }
             Recovery::Loss(_) => self.congestion.on_ack(acked.min(2 * self.mss), self.mss),
         }
-        self.resend_at = if self.in_flight() > 0 { cx.now + self.rtt.timeout() } else { crate::addr::NEVER };
+        self.tail_probe = TailProbe::None;
+        self.resend_at = crate::addr::NEVER;
+        if self.in_flight() > 0 {
+            self.start_resend_timer(cx);
+        }
         self.stuck_since = if self.in_flight() > 0 { cx.now } else { crate::addr::NEVER };
         if data > 0 {
             self.events |= Events::WRITABLE;
@@ -331,6 +335,13 @@ impl Connection {
                 if matches!(self.recovery, Recovery::Fast(_)) {
                     self.lost_to = self.lost_to.max(edge);
                 }
+            }
+            let all_resent = self.recovery != Recovery::Open && self.resent_to.at_least(self.lost_to);
+            let mark = self.resent_mark.max(self.una);
+            if all_resent && self.sacked.bytes_in(mark, self.nxt) > (DUP_THRESHOLD - 1) * self.mss {
+                // What was sent after the repair has arrived, so the repair was lost as well.
+                self.resent_to = self.una;
+                self.resent_mark = self.nxt;
             }
         } else if self.recovery == Recovery::Open && self.dup_acks as usize >= DUP_THRESHOLD {
             self.enter_recovery();

@@ -1,6 +1,6 @@
 //! What a connection sends.
 
-use super::connection::{Connection, Context, Recovery, syn_window, window_shift};
+use super::connection::{Connection, Context, Recovery, TailProbe, syn_window, window_shift};
 use super::segment::{Flags, SackBlocks, Segment};
 use super::seq::Seq;
 use super::{State, rtt};
@@ -79,6 +79,7 @@ impl Connection {
             self.send_segment(cx, seq, len, flags);
         }
         self.resent_to = next;
+        self.resent_mark = self.nxt;
     }
 
     /// Sends the next new segment, or FIN.
@@ -164,7 +165,7 @@ impl Connection {
         if self.in_flight() > 0 {
             self.probe_at = NEVER;
             if self.resend_at == NEVER {
-                self.resend_at = cx.now + self.rtt.timeout();
+                self.start_resend_timer(cx);
                 self.stuck_since = cx.now;
             }
             return;
@@ -181,6 +182,40 @@ impl Connection {
             self.probe_at = cx.now + if corked && fits { CORK_DELAY } else { self.rtt.timeout() };
             self.stuck_since = self.stuck_since.min(cx.now);
         }
+    }
+
+    /// Starts the timer for sending again: first for a probe of the tail, which finds a loss sooner than a timeout.
+    pub(crate) fn start_resend_timer(&mut self, cx: &Context<'_>) {
+        let timeout = self.rtt.timeout();
+        self.resend_at = cx.now + timeout;
+        let usable =
+            self.sack && self.recovery == Recovery::Open && self.timeouts == 0 && self.rtt.smoothed != 0;
+        if !usable || self.tail_probe == TailProbe::Sent {
+            return;
+        }
+        // A single segment's acknowledgement may be delayed.
+        let delay = if self.in_flight() <= self.mss { rtt::MIN_RTO } else { 2 * MILLISECOND };
+        let probe = 2 * self.rtt.smoothed + delay;
+        self.tail_probe = if probe < timeout { TailProbe::Waiting } else { TailProbe::None };
+        self.resend_at = cx.now + probe.min(timeout);
+    }
+
+    /// Probes the tail: by something new if there is any, else by the last segment again.
+    pub(crate) fn probe_tail(&mut self, cx: &mut Context<'_>) {
+        self.tail_probe = TailProbe::Sent;
+        let before = self.nxt;
+        let window = (self.una + self.window).distance(self.nxt);
+        let len = self.tx_end().distance(self.nxt).min(self.mss).min(window);
+        if len > 0 {
+            self.nxt = self.nxt + len;
+            self.send_segment(cx, before, len, self.flags_for(before + len));
+        } else {
+            let (resent_to, mark) = (self.resent_to, self.resent_mark);
+            let len = (self.in_flight() - usize::from(self.fin_sent)).min(self.mss);
+            self.resend(cx, self.nxt - usize::from(self.fin_sent) - len, self.nxt);
+            (self.resent_to, self.resent_mark) = (resent_to, mark);
+        }
+        self.resend_at = cx.now + self.rtt.timeout();
     }
 
     /// Sends a SYN or a SYN-ACK, according to the state.

@@ -1,7 +1,7 @@
 //! What time does to a connection.
 
 use super::State;
-use super::connection::{Connection, Context, Recovery};
+use super::connection::{Connection, Context, Recovery, TailProbe};
 use crate::addr::{NEVER, Nanos, SECOND};
 use husk_abi::Errno;
 
@@ -28,7 +28,11 @@ impl Connection {
         }
         if cx.now >= self.resend_at {
             self.resend_at = NEVER;
-            self.on_resend_timeout(cx);
+            if self.tail_probe == TailProbe::Waiting {
+                self.probe_tail(cx);
+            } else {
+                self.on_resend_timeout(cx);
+            }
         }
         if cx.now >= self.probe_at && self.state != State::Closed {
             self.on_probe_timeout(cx);

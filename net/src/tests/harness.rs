@@ -129,6 +129,18 @@ impl World {
         }
     }
 
+    /// The first two know each other's Ethernet address and need not ask, which a bad wire may prevent.
+    pub(super) fn introduce(&self) {
+        for (stack, other) in self.stacks.iter().zip([2, 1]) {
+            stack.set_neighbour(ETH0, [10, 0, 0, other].into(), Some([2, 0, 0, 0, 0, other]));
+        }
+    }
+
+    /// Other luck.
+    pub(super) fn seed(&mut self, seed: u64) {
+        self.random = seed;
+    }
+
     fn random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

@@ -1,6 +1,6 @@
 //! Opening, closing, errors: what programs see.
 
-use super::harness::{ETH0, MILLISECOND, SECOND};
+use super::harness::{MILLISECOND, SECOND};
 use super::*;
 use crate::tcp::{Shutdown, State};
 use crate::{Events, Family};
@@ -394,10 +394,7 @@ fn forged_segments_do_no_harm() {
 fn simultaneous_opening() {
     let mut world = World::new(2, Wire::default());
     // Neighbours are known, so that the SYNs cross.
-    for (i, stack) in world.stacks.iter().enumerate() {
-        let other = 2 - i as u8;
-        stack.set_neighbour(ETH0, [10, 0, 0, other].into(), Some([2, 0, 0, 0, 0, other]));
-    }
+    world.introduce();
     let (a, b) = (world.tcp(0), world.tcp(1));
     a.socket.bind(addr("10.0.0.1", 1000), 0).unwrap();
     b.socket.bind(addr("10.0.0.2", 1000), 0).unwrap();

@@ -40,12 +40,15 @@ fn transfer(world: &mut World, ends: [&Client; 2], len: usize, most: u64) {
 fn over(wire: Wire, len: usize, most: u64) -> World {
     let mut world = World::new(2, wire);
     let (client, server) = world.pair();
+    let start = world.now;
     transfer(&mut world, [&client, &server], len, most);
+    let took = world.now - start;
     world.run(2 * SECOND);
     for end in [client, server] {
         end.socket.close(world.now);
     }
     world.run(70 * SECOND);
+    println!("{} kB both ways with {} ‰ lost: {} ms", len >> 10, wire.lost, took / MILLISECOND);
     for stack in &world.stacks {
         assert_eq!(stack.flows.len(), 0, "nothing is left of the connection");
         assert_eq!(stack.timers.len(), 0);
@@ -108,4 +111,18 @@ fn by_loopback() {
         [&listener, &client, &server].iter().for_each(|end| end.socket.close(world.now));
     }
     assert_eq!(world.frames, 0);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn over_any_wire(lost in 0_u64..200, doubled in 0_u64..300, late in 0_u64..500, delay in 1_u64..100, len in 0_usize..200_000, seed in 1_u64..) {
+        let wire = Wire { lost, doubled, late, delay: delay * MILLISECOND, ..Wire::default() };
+        let mut world = World::new(2, wire);
+        world.seed(seed);
+        world.introduce();
+        let (client, server) = world.pair();
+        transfer(&mut world, [&client, &server], len, 3600 * SECOND);
+    }
 }
