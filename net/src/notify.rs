@@ -28,7 +28,9 @@ pub trait Notify: Send + Sync {
     fn notify(&self, events: Events);
 }
 
-/// Who calls [`Stack::expire`](crate::Stack::expire) in time.
+/// Who calls [`Stack::expire`](crate::Stack::expire) in time: a thread that asks
+/// [`Stack::next_deadline`](crate::Stack::next_deadline), sleeps until then or until it is told of an earlier one, calls `expire`, and begins
+/// again. Being told between asking and sleeping must end the sleep at once.
 pub trait Waker: Send + Sync {
     /// The next deadline is now earlier than what [`Stack::next_deadline`](crate::Stack::next_deadline) said last. Called with no
     /// lock of the stack held.

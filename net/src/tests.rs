@@ -4,6 +4,7 @@ mod autoconf;
 mod dhcp;
 mod fuzz;
 mod harness;
+mod icmp;
 mod peer;
 mod scale;
 mod tcp_states;

@@ -17,8 +17,9 @@ impl TcpSocket {
     /// connect(2). Calling it again tells how it went, as in Linux: once `Ok`, then EISCONN.
     ///
     /// # Errors
-    /// EINPROGRESS the first time: WRITABLE comes when it is decided. EALREADY while it is not. EISCONN; what the network said
-    /// (ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH); EADDRNOTAVAIL without a free port; EOPNOTSUPP... EINVAL while listening.
+    /// EINPROGRESS the first time: WRITABLE comes when it is decided. EALREADY while it is not. EISCONN if it is connected or listens; what
+    /// the network said (ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH); EADDRNOTAVAIL without a free port or address; EAFNOSUPPORT;
+    /// EINVAL if it is bound to an address of the other family.
     pub fn connect(&self, addr: SocketAddr, now: Nanos) -> Result<()> {
         let mut out = Output::default();
         let result = self.connect_with(addr, now, &mut out);

@@ -224,6 +224,7 @@ impl Connection {
         let opening = self.state == State::SynSent;
         let mtu = self.path.interface.packet_limit().min(self.path_mtu);
         let mss = mtu.saturating_sub(ip::header_len(self.key.remote.addr) + 20);
+        let mss = if cx.options.max_segment != 0 { mss.min(cx.options.max_segment.into()) } else { mss };
         let scale =
             if opening { settings.window_scaling() != 0 } else { self.rx_shift != 0 || self.tx_shift != 0 };
         let shift = if opening { window_shift(cx) } else { self.rx_shift };
