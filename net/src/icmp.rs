@@ -1,6 +1,7 @@
 //! ICMP (RFC 792, RFC 1122) and what ICMP of both versions shares: errors for sockets, and how many are sent.
 
 use crate::addr::{Endpoint, FlowKey, Nanos, SECOND};
+use crate::interface::Interface;
 use crate::ip::{self, Datagram, Received};
 use crate::output::Output;
 use crate::packet::{Packet, Sum};
@@ -12,7 +13,7 @@ use husk_abi::Errno;
 
 const ECHO_REPLY: u8 = 0;
 const UNREACHABLE: u8 = 3;
-const ECHO_REQUEST: u8 = 8;
+pub(crate) const ECHO_REQUEST: u8 = 8;
 const TIME_EXCEEDED: u8 = 11;
 const PARAMETER_PROBLEM: u8 = 12;
 /// Bytes of an ICMP header.
@@ -62,6 +63,7 @@ impl RateLimit {
 impl Stack {
     pub(crate) fn receive_icmp(
         &self,
+        interface: &Interface,
         packet: Datagram<'_>,
         header: &Received,
         kind: AddressKind,
@@ -82,6 +84,7 @@ impl Stack {
                     self.echo(header, message, kind, ECHO_REPLY, out);
                 }
             }
+            ECHO_REPLY => self.receive_echo_reply(interface.index(), header, message, now, out),
             UNREACHABLE | TIME_EXCEEDED | PARAMETER_PROBLEM => {
                 let mtu = usize::from(u16::from_be_bytes([message[6], message[7]]));
                 if let Some(error) = error_of(message[0], message[1], mtu) {
@@ -180,6 +183,7 @@ impl Stack {
                 }
             }
             ip::UDP => self.udp_error(key, error, out),
+            ip::ICMP | ip::ICMPV6 => self.ping_error(to.is_ipv6(), transport, error, out),
             _ => {}
         }
     }

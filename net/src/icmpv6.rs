@@ -16,7 +16,7 @@ pub(crate) const UNREACHABLE: u8 = 1;
 const TOO_BIG: u8 = 2;
 const TIME_EXCEEDED: u8 = 3;
 pub(crate) const PARAMETER_PROBLEM: u8 = 4;
-const ECHO_REQUEST: u8 = 128;
+pub(crate) const ECHO_REQUEST: u8 = 128;
 const ECHO_REPLY: u8 = 129;
 const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
@@ -58,6 +58,7 @@ impl Stack {
             ECHO_REQUEST if self.settings.icmp_echo_ignore_all() == 0 => {
                 self.echo(header, message, kind, ECHO_REPLY, out);
             }
+            ECHO_REPLY => self.receive_echo_reply(interface.index(), header, message, now, out),
             UNREACHABLE | TOO_BIG | TIME_EXCEEDED | PARAMETER_PROBLEM => {
                 if let Some(error) = error_of(message[0], message[1], word as usize) {
                     self.on_icmp_error(&message[HEADER..], error, now, out);

@@ -2,7 +2,7 @@
 //!
 //! - [`Stack`] is all of it. It has the loopback interface from the start; [`Stack::add_interface`] adds a card, which is a [`Link`]. Its
 //!   driver calls [`Stack::receive`]; a thread that sleeps until [`Stack::next_deadline`] calls [`Stack::expire`].
-//! - [`TcpSocket`] and [`UdpSocket`] are what descriptors stand for. They never wait: what cannot be done now is EAGAIN, and the
+//! - [`TcpSocket`], [`UdpSocket`] and [`PingSocket`] are what descriptors stand for. They never wait: what cannot be done now is EAGAIN, and the
 //!   [`Notify`] given for each tells when to try again.
 //! - [`Configuration`] shows interfaces, addresses and routes; [`Stack::start_dhcp`] has a server set them.
 //!
@@ -25,7 +25,7 @@
 //!
 //! 1. a socket's state (two at a time only while the second is not known to anybody else),
 //! 2. a protocol's taken ports,
-//! 3. a part of the table of TCP flows; the listeners; the table of UDP sockets,
+//! 3. a part of the table of TCP flows; the listeners; the tables of UDP and of ping sockets,
 //! 4. the queue of connections in TIME-WAIT,
 //! 5. an interface's neighbours; its queue of frames for a full card,
 //! 6. a queue of the loopback interface,
@@ -58,6 +58,7 @@ mod neighbour;
 mod notify;
 mod output;
 mod packet;
+mod ping;
 mod ports;
 mod receive;
 mod route;
@@ -78,6 +79,7 @@ pub use link::{Link, Offloads, PartialChecksum, RxChecksum, Segmentation, TxOffl
 pub use neighbour::{Neighbour, NeighbourState};
 pub use notify::{Events, Notify, Waker};
 pub use packet::Frame;
+pub use ping::PingSocket;
 pub use route::{Address, Configuration, Route, RouteOrigin};
 pub use settings::Settings;
 pub use snmp::Snmp;

@@ -94,7 +94,7 @@ impl Stack {
         self.snmp.delivered();
         match header.protocol {
             ip::UDP => self.receive_udp(interface, packet, header, kind, trusted, now, out),
-            ip::ICMP if header.to.is_ipv4() => self.receive_icmp(packet, header, kind, now, out),
+            ip::ICMP if header.to.is_ipv4() => self.receive_icmp(interface, packet, header, kind, now, out),
             ip::ICMPV6 if header.to.is_ipv6() => {
                 self.receive_icmpv6(interface, packet, header, kind, now, out);
             }

@@ -12,6 +12,7 @@ use crate::lock_level;
 use crate::loopback::Loopback;
 use crate::notify::Waker;
 use crate::output::Output;
+use crate::ping;
 use crate::ports::Ports;
 use crate::route::{AddressKind, Configuration, Path};
 use crate::settings::Settings;
@@ -43,6 +44,7 @@ pub struct Stack {
     pub(crate) tcp_ports: Arc<Ports>,
     pub(crate) orphans: AtomicU32,
     pub(crate) udp: udp::Table,
+    pub(crate) pings: ping::Table,
     pub(crate) udp_ports: Arc<Ports>,
     pub(crate) timers: Timers,
     pub(crate) loopback: Loopback,
@@ -78,6 +80,7 @@ impl Stack {
             tcp_ports: Arc::new(Ports::new()),
             orphans: AtomicU32::new(0),
             udp: udp::Table::new(derive(4)),
+            pings: SpinLock::with_level(lock_level::UDP_TABLE, BTreeMap::new()),
             udp_ports: Arc::new(Ports::new()),
             timers: Timers::new(),
             loopback: Loopback::new(),

@@ -129,3 +129,34 @@ fn echo_is_answered() {
         assert_eq!(answers[0][at + 4..], *b"\x01\x02\x03\x04hello");
     }
 }
+
+#[test]
+fn ping_sockets() {
+    let mut world = World::new(2, Wire::default());
+    for (to, kind, reply) in [("10.0.0.2", 8, 0), ("fd00::2", 128, 129), ("127.0.0.1", 8, 0)] {
+        let to = addr(to, 0);
+        let family = if to.is_ipv4() { crate::Family::V4 } else { crate::Family::V6 };
+        let bell = std::sync::Arc::new(harness::Bell::default());
+        let ping = world.stacks[0].ping_socket(family, bell.clone()).unwrap();
+        let other = world.stacks[0].ping_socket(family, bell.clone()).unwrap();
+        let send = |kind: u8| {
+            ping.send(16, to, world.now, &mut |buffer| {
+                buffer.copy_from_slice(&[kind, 0, 0, 0, 9, 9, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8]);
+                Ok(16)
+            })
+        };
+        assert_eq!((send(kind), send(reply)), (Ok(16), Err(Errno::EINVAL)));
+        world.run(SECOND);
+        assert!(bell.take().contains(crate::Events::READABLE));
+        let answer = ping.recv(false).unwrap();
+        let [high, low] = ping.identifier().to_be_bytes();
+        assert_eq!(answer.bytes()[0], reply);
+        assert_eq!(answer.bytes()[4..], [high, low, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(answer.from(family).ip(), to.ip());
+        assert_eq!(ping.recv(false).err(), Some(Errno::EAGAIN));
+        assert_eq!(other.recv(false).err(), Some(Errno::EAGAIN));
+        ping.close();
+        other.close();
+    }
+    assert!(world.stacks[0].pings.lock().is_empty());
+}
