@@ -4,6 +4,7 @@
 //! makes sockets of them when the handshake is done ([`listener`]); a connected one has a [`connection`]. A connection in
 //! TIME-WAIT is a record in the table of flows ([`flows`]), not a socket.
 
+mod ack;
 mod close;
 mod congestion;
 mod connect;
