@@ -12,7 +12,7 @@ use crate::mm;
 use crate::process::{Process, ProcessParts};
 use crate::stdio::Stdio;
 use crate::task::{Task, TaskParts};
-use crate::{control, run, signal, trace};
+use crate::{control, network, run, signal, trace};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -78,6 +78,8 @@ fn boot(info: &BootInfo) -> Result<u8, String> {
     name_files::write(&namespace, &config.network)?;
     milestones.pass("the filesystems are mounted");
     NAMESPACE.call_once(|| namespace.clone());
+    network::bring_up(&config.network, &config.hostname)?;
+    milestones.pass("the network is up");
     let mut last = 0;
     for (index, program) in (0..).zip(&config.programs) {
         let begin = time::monotonic_ns();

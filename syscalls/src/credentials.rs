@@ -21,6 +21,7 @@ impl Capability {
     pub(crate) const SETGID: Self = Self(6);
     pub(crate) const SETUID: Self = Self(7);
     pub(crate) const SETPCAP: Self = Self(8);
+    pub(crate) const NET_BIND_SERVICE: Self = Self(10);
     pub(crate) const IPC_LOCK: Self = Self(14);
     pub(crate) const SYS_RAWIO: Self = Self(17);
     pub(crate) const SYS_CHROOT: Self = Self(18);

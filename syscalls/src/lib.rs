@@ -43,6 +43,7 @@ mod limits;
 mod mm;
 #[cfg(test)]
 mod model;
+mod network;
 mod pid;
 mod pipe;
 mod poll;

@@ -2,6 +2,7 @@
 
 use crate::mm::Mappable;
 use crate::signal::{self, Signal};
+use crate::socket::Socket;
 use crate::task::Task;
 use crate::wait::{self, Events, Waiters};
 use alloc::vec::Vec;
@@ -22,6 +23,11 @@ pub(crate) trait File: Any + Send + Sync {
 
     /// What readlink of /proc/self/fd/N gives if there is no path: `pipe:[7]`, `anon_inode:[eventfd]`.
     fn name(&self) -> Vec<u8>;
+
+    /// As a socket, if it is one.
+    fn as_socket(&self) -> Option<&dyn Socket> {
+        None
+    }
 
     /// Whether it has positions: lseek(2), pread(2).
     fn is_seekable(&self) -> bool {

@@ -111,7 +111,7 @@ fn with_mask<R>(
 ///
 /// # Errors
 /// EFAULT, EINVAL.
-fn deadline(task: &Task, timeout: UserPtr<Timespec>) -> Result<Option<u64>, Errno> {
+pub(crate) fn deadline(task: &Task, timeout: UserPtr<Timespec>) -> Result<Option<u64>, Errno> {
     let Some(timeout) = timeout.non_null() else { return Ok(None) };
     Ok(Some(monotonic_ns().saturating_add(crate::time::read_timespec(task, timeout)?)))
 }

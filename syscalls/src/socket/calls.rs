@@ -1,48 +1,71 @@
-//! socket(2), socketpair(2), shutdown(2), getsockname(2), getpeername(2), getsockopt(2), setsockopt(2).
+//! socket(2), socketpair(2), bind(2), listen(2), accept(2), connect(2), shutdown(2).
 
-use super::AF_UNIX;
-use super::unix::{BUFFER_SIZE, Kind, UnixSocket};
+use super::common::Direction;
+use super::inet::InetSocket;
+use super::unix::UnixSocket;
+use super::{Kind, Open, address, family, interruption};
 use crate::args::{Fd, UserPtr};
-use crate::file::{FileDescription, file_limit};
+use crate::file::{File, FileDescription, file_limit};
 use crate::task::Task;
+use crate::wait::{self, Events};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::any::Any;
-use core::sync::atomic::Ordering;
 use husk_abi::{Errno, err};
 use husk_fs::OpenFlags;
 use linux_raw_sys::general as raw;
-use zerocopy::IntoBytes;
 
 const SOCK_TYPE_MASK: u32 = 0xf;
-const SOCK_STREAM: u32 = 1;
-const SOCK_DGRAM: u32 = 2;
+pub(super) const SOCK_STREAM: u32 = 1;
+pub(super) const SOCK_DGRAM: u32 = 2;
 const SOCK_RAW: u32 = 3;
-const SOCK_SEQPACKET: u32 = 5;
+pub(super) const SOCK_SEQPACKET: u32 = 5;
 /// Types from here on do not exist.
 const SOCK_MAX: u32 = 11;
-const SOL_SOCKET: u32 = 1;
+/// Families from here on do not exist (AF_MAX of Linux 6.1).
+const AF_MAX: u32 = 46;
 
-/// Options of the level SOL_SOCKET.
-mod so {
-    pub(super) const TYPE: u32 = 3;
-    pub(super) const ERROR: u32 = 4;
-    pub(super) const SNDBUF: u32 = 7;
-    pub(super) const RCVBUF: u32 = 8;
-    pub(super) const PEERCRED: u32 = 17;
-    pub(super) const RCVTIMEO: u32 = 20;
-    pub(super) const SNDTIMEO: u32 = 21;
-    pub(super) const ACCEPTCONN: u32 = 30;
-    pub(super) const PROTOCOL: u32 = 38;
-    pub(super) const DOMAIN: u32 = 39;
-}
+pub(super) const IPPROTO_TCP: u32 = 6;
+pub(super) const IPPROTO_UDP: u32 = 17;
+/// Protocols from here on do not exist (IPPROTO_MAX).
+const IPPROTO_MAX: u32 = 263;
 
-/// socket(2): no address family has sockets with addresses yet.
-pub(crate) fn socket(_task: &Task, _domain: u32, kind: u32, _protocol: u32) -> Result<Fd, Errno> {
-    if kind & !(SOCK_TYPE_MASK | raw::O_CLOEXEC | raw::O_NONBLOCK) != 0 {
+/// socket(2).
+pub(crate) fn socket(task: &Task, domain: u32, kind: u32, protocol: u32) -> Result<Fd, Errno> {
+    let flags = type_flags(kind)?;
+    let kind = kind & SOCK_TYPE_MASK;
+    if domain >= AF_MAX {
+        return err!(EAFNOSUPPORT);
+    }
+    if kind >= SOCK_MAX {
         return err!(EINVAL);
     }
-    err!(EAFNOSUPPORT)
+    let domain = domain as u16;
+    if !matches!(domain, family::INET | family::INET6) {
+        return err!(EAFNOSUPPORT);
+    }
+    if protocol >= IPPROTO_MAX {
+        return err!(EINVAL);
+    }
+    let socket: Arc<dyn File> = match (kind, protocol) {
+        (SOCK_STREAM, 0 | IPPROTO_TCP) => InetSocket::stream(domain)?,
+        (SOCK_DGRAM, 0 | IPPROTO_UDP) => InetSocket::datagram(domain)?,
+        (SOCK_STREAM | SOCK_DGRAM, _) => return err!(EPROTONOSUPPORT),
+        // Raw sockets are for the superuser, which is told so first.
+        (SOCK_RAW, 0) => return err!(EPROTONOSUPPORT),
+        _ => return err!(ESOCKTNOSUPPORT),
+    };
+    install(task, socket, flags)
+}
+
+/// The flags among the type's bits.
+fn type_flags(kind: u32) -> Result<OpenFlags, Errno> {
+    let flags = OpenFlags::from_bits_retain(kind & !SOCK_TYPE_MASK);
+    if (OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) { Ok(flags) } else { err!(EINVAL) }
+}
+
+fn install(task: &Task, socket: Arc<dyn File>, flags: OpenFlags) -> Result<Fd, Errno> {
+    let status = OpenFlags::RDWR | (flags & OpenFlags::NONBLOCK);
+    let description = FileDescription::new(socket, status);
+    task.files().install(description, flags.contains(OpenFlags::CLOEXEC), file_limit(task))
 }
 
 /// socketpair(2).
@@ -53,14 +76,16 @@ pub(crate) fn socketpair(
     protocol: u32,
     fds: UserPtr<[i32; 2]>,
 ) -> Result<(), Errno> {
-    let flags = OpenFlags::from_bits_retain(kind & !SOCK_TYPE_MASK);
-    if !(OpenFlags::CLOEXEC | OpenFlags::NONBLOCK).contains(flags) {
-        return err!(EINVAL);
+    let flags = type_flags(kind)?;
+    let unix = u32::from(family::UNIX);
+    if domain != unix {
+        return if matches!(domain as u16, family::INET | family::INET6) {
+            err!(EOPNOTSUPP)
+        } else {
+            err!(EAFNOSUPPORT)
+        };
     }
-    if domain != AF_UNIX {
-        return err!(EAFNOSUPPORT);
-    }
-    if protocol != 0 && protocol != AF_UNIX {
+    if protocol != 0 && protocol != unix {
         return err!(EPROTONOSUPPORT);
     }
     let kind = match kind & SOCK_TYPE_MASK {
@@ -86,117 +111,63 @@ pub(crate) fn socketpair(
     Ok(())
 }
 
-/// A descriptor that has to be a socket, with its description.
-///
-/// # Errors
-/// EBADF, ENOTSOCK.
-pub(super) fn get(task: &Task, fd: Fd) -> Result<(Arc<UnixSocket>, Arc<FileDescription>), Errno> {
-    let description = task.files().get(fd)?;
-    let file: Arc<dyn Any + Send + Sync> = description.file().clone();
-    let socket = file.downcast().map_err(|_| Errno::ENOTSOCK.here())?;
-    Ok((socket, description))
+/// bind(2).
+pub(crate) fn bind(task: &Task, fd: Fd, addr: u64, len: i32) -> Result<(), Errno> {
+    let open = Open::get(task, fd)?;
+    let bytes = address::read(task, addr, len)?;
+    open.socket().bind(task, &bytes)
+}
+
+/// listen(2).
+pub(crate) fn listen(task: &Task, fd: Fd, backlog: i32) -> Result<(), Errno> {
+    Open::get(task, fd)?.socket().listen(backlog)
+}
+
+/// connect(2).
+pub(crate) fn connect(task: &Task, fd: Fd, addr: u64, len: i32) -> Result<(), Errno> {
+    let open = Open::get(task, fd)?;
+    let bytes = address::read(task, addr, len)?;
+    open.socket().connect(task, &bytes, open.is_nonblocking())
+}
+
+/// accept(2).
+pub(crate) fn accept(task: &Task, fd: Fd, addr: u64, len: UserPtr<i32>) -> Result<Fd, Errno> {
+    accept4(task, fd, addr, len, 0)
+}
+
+/// accept4(2). A connection is lost if its address cannot be written, as on Linux.
+pub(crate) fn accept4(task: &Task, fd: Fd, addr: u64, len: UserPtr<i32>, flags: u32) -> Result<Fd, Errno> {
+    if flags & !(raw::O_CLOEXEC | raw::O_NONBLOCK) != 0 {
+        return err!(EINVAL);
+    }
+    let open = Open::get(task, fd)?;
+    let socket = open.socket();
+    let flags = OpenFlags::from_bits_retain(flags);
+    let files = task.files();
+    let place = files.reserve(0, file_limit(task))?;
+    let (accepted, peer) = if open.is_nonblocking() {
+        socket.try_accept()?
+    } else {
+        let deadline = socket.common().deadline(Direction::Receive);
+        let more = || socket.poll().intersects(Events::READABLE);
+        let waiters = &socket.common().waiters;
+        wait::block_on_in_turn(task, waiters, Events::READABLE, deadline, || socket.try_accept(), more)
+            .map_err(|error| interruption(error, deadline))?
+    };
+    if addr != 0 {
+        address::write(task, &peer, addr, len)?;
+    }
+    let number = place.number();
+    let status = OpenFlags::RDWR | (flags & OpenFlags::NONBLOCK);
+    place.install(FileDescription::new(accepted, status), flags.contains(OpenFlags::CLOEXEC));
+    Ok(number)
 }
 
 /// shutdown(2): 0 reading, 1 writing, 2 both.
 pub(crate) fn shutdown(task: &Task, fd: Fd, how: u32) -> Result<(), Errno> {
-    let (socket, _) = get(task, fd)?;
+    let open = Open::get(task, fd)?;
     if how > 2 {
         return err!(EINVAL);
     }
-    socket.shut_down(how != 1, how != 0);
-    Ok(())
-}
-
-/// Writes an unnamed address of AF_UNIX, cut off at the length given, and its full length.
-pub(super) fn put_unnamed(task: &Task, addr: u64, len: UserPtr<i32>) -> Result<(), Errno> {
-    let room = usize::try_from(len.read(task.mm())?).map_err(|_| Errno::EINVAL.here())?;
-    let family = (AF_UNIX as u16).to_ne_bytes();
-    task.mm().copy_out(addr, &family[..room.min(family.len())])?;
-    len.write(task.mm(), &(family.len() as i32))
-}
-
-/// getsockname(2).
-pub(crate) fn getsockname(task: &Task, fd: Fd, addr: u64, len: UserPtr<i32>) -> Result<(), Errno> {
-    get(task, fd)?;
-    put_unnamed(task, addr, len)
-}
-
-/// getpeername(2).
-pub(crate) fn getpeername(task: &Task, fd: Fd, addr: u64, len: UserPtr<i32>) -> Result<(), Errno> {
-    get(task, fd)?;
-    put_unnamed(task, addr, len)
-}
-
-/// getsockopt(2).
-pub(crate) fn getsockopt(
-    task: &Task,
-    fd: Fd,
-    level: u32,
-    option: u32,
-    value: u64,
-    len: UserPtr<i32>,
-) -> Result<(), Errno> {
-    let (socket, _) = get(task, fd)?;
-    if level != SOL_SOCKET {
-        return err!(EOPNOTSUPP);
-    }
-    let room = usize::try_from(len.read(task.mm())?).map_err(|_| Errno::EINVAL.here())?;
-    let number = |number: i32| Vec::from(number.to_ne_bytes());
-    let time = |index: usize| {
-        let nanos = socket.timeouts[index].load(Ordering::Relaxed);
-        let parts = [(nanos / 1_000_000_000) as i64, (nanos % 1_000_000_000 / 1000) as i64];
-        Vec::from(parts.as_bytes())
-    };
-    let bytes = match option {
-        so::TYPE => number(match socket.kind {
-            Kind::Stream => SOCK_STREAM,
-            Kind::Datagram => SOCK_DGRAM,
-            Kind::SeqPacket => SOCK_SEQPACKET,
-        } as i32),
-        so::ERROR => number(socket.take_error()),
-        so::SNDBUF | so::RCVBUF => number(BUFFER_SIZE as i32),
-        so::PEERCRED => Vec::from(socket.peer_credentials.as_bytes()),
-        so::RCVTIMEO => time(0),
-        so::SNDTIMEO => time(1),
-        so::ACCEPTCONN | so::PROTOCOL => number(0),
-        so::DOMAIN => number(AF_UNIX as i32),
-        _ => return err!(ENOPROTOOPT),
-    };
-    let count = bytes.len().min(room);
-    task.mm().copy_out(value, &bytes[..count])?;
-    len.write(task.mm(), &(count as i32))
-}
-
-/// setsockopt(2): the time-outs. The size of the buffers stays what it is.
-pub(crate) fn setsockopt(
-    task: &Task,
-    fd: Fd,
-    level: u32,
-    option: u32,
-    value: u64,
-    len: i32,
-) -> Result<(), Errno> {
-    let (socket, _) = get(task, fd)?;
-    if level != SOL_SOCKET {
-        return err!(EOPNOTSUPP);
-    }
-    let index = match option {
-        so::RCVTIMEO => 0,
-        so::SNDTIMEO => 1,
-        _ => return err!(ENOPROTOOPT),
-    };
-    if len < size_of::<[i64; 2]>() as i32 {
-        return err!(EINVAL);
-    }
-    let [seconds, micros]: [i64; 2] = UserPtr::new(value).read(task.mm())?;
-    if !(0..1_000_000).contains(&micros) {
-        return err!(EDOM);
-    }
-    // A negative time is none to wait at all.
-    let nanos = match u64::try_from(seconds) {
-        Ok(seconds) => seconds.saturating_mul(1_000_000_000).saturating_add(micros as u64 * 1000),
-        Err(_) => 1,
-    };
-    socket.timeouts[index].store(nanos, Ordering::Relaxed);
-    Ok(())
+    open.socket().shut_down(how != 1, how != 0)
 }

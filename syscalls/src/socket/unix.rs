@@ -1,6 +1,9 @@
 //! Connected sockets of AF_UNIX without names, as socketpair(2) makes them (unix(7)).
 
-use crate::file::anon::{self, AnonKind};
+use super::common::Direction;
+use super::options::{SOL_SOCKET, so};
+use super::{Common, Kind, Outgoing, Received, Socket, family, interruption, msg};
+use crate::file::anon;
 use crate::file::{File, FileDescription, put_int};
 use crate::signal::{self, Signal};
 use crate::task::Task;
@@ -9,28 +12,22 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use husk_abi::{Errno, err};
 use husk_fs::{InodeRef, Metadata, Sink, Source};
 use husk_machine::sync::{Mutex, Once};
 use linux_raw_sys::ioctl::FIONREAD;
+use zerocopy::IntoBytes;
+
+const SEND_FLAGS: u32 = msg::DONTWAIT | msg::NOSIGNAL | msg::EOR;
+const RECEIVE_FLAGS: u32 =
+    msg::DONTWAIT | msg::PEEK | msg::TRUNC | msg::WAITALL | msg::CMSG_CLOEXEC | msg::NOSIGNAL;
 
 /// Most bytes that wait in one direction (Linux's default of `net.core.wmem_default`).
 pub(super) const BUFFER_SIZE: usize = 212_992;
 
 /// Bytes of a stream that are sent as one piece.
 const PIECE: usize = 32 << 10;
-
-/// What a socket keeps together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// SOCK_STREAM: bytes.
-    Stream,
-    /// SOCK_DGRAM: messages.
-    Datagram,
-    /// SOCK_SEQPACKET: messages on a connection.
-    SeqPacket,
-}
 
 /// Something sent: bytes, and files sent along (SCM_RIGHTS).
 struct Message {
@@ -54,26 +51,14 @@ struct Queue {
 
 /// One of a pair.
 pub(super) struct UnixSocket {
-    pub(super) kind: Kind,
-    inode: InodeRef,
+    common: Common,
+    kind: Kind,
     received: Mutex<Queue>,
     peer: Once<Weak<Self>>,
     /// Of datagrams: a send has found the peer gone.
     is_alone: AtomicBool,
     /// Credentials of who made the pair: pid, uid, gid.
-    pub(super) peer_credentials: [u32; 3],
-    /// SO_RCVTIMEO and SO_SNDTIMEO in nanoseconds; 0 is none.
-    pub(super) timeouts: [AtomicU64; 2],
-    waiters: Waiters,
-}
-
-/// What one receive got.
-#[derive(Default)]
-pub(super) struct Received {
-    pub(super) count: usize,
-    /// Length of the message before it was cut off.
-    pub(super) full: usize,
-    pub(super) files: Vec<Arc<FileDescription>>,
+    peer_credentials: [u32; 3],
 }
 
 impl UnixSocket {
@@ -81,14 +66,12 @@ impl UnixSocket {
     pub(super) fn pair(kind: Kind, credentials: [u32; 3]) -> (Arc<Self>, Arc<Self>) {
         let new = || {
             Arc::new(Self {
+                common: Common::new(family::UNIX, kind, 0),
                 kind,
-                inode: anon::inode(AnonKind::Socket, None),
                 received: Mutex::new(Queue::default()),
                 peer: Once::new(),
                 is_alone: AtomicBool::new(false),
                 peer_credentials: credentials,
-                timeouts: [AtomicU64::new(0), AtomicU64::new(0)],
-                waiters: Waiters::new(),
             })
         };
         let (a, b) = (new(), new());
@@ -99,12 +82,6 @@ impl UnixSocket {
 
     fn peer(&self) -> Option<Arc<Self>> {
         self.peer.get().and_then(Weak::upgrade)
-    }
-
-    /// When a wait of a receive (0) or a send (1) ends.
-    fn deadline(&self, index: usize) -> Option<u64> {
-        let timeout = self.timeouts[index].load(Ordering::Relaxed);
-        (timeout != 0).then(|| husk_machine::time::monotonic_ns().saturating_add(timeout))
     }
 
     /// Sends what there is room for (streams) or all of it (messages).
@@ -159,7 +136,7 @@ impl UnixSocket {
         queue.bytes += count;
         queue.messages.push_back(Message { bytes, taken: 0, files: core::mem::take(files) });
         drop(queue);
-        peer.waiters.wake(Events::READABLE);
+        peer.common.waiters.wake(Events::READABLE);
         Ok(count)
     }
 
@@ -167,20 +144,20 @@ impl UnixSocket {
     ///
     /// # Errors
     /// EAGAIN, EPIPE, EMSGSIZE, ECONNRESET; for a signal ERESTARTSYS, or EINTR with SO_SNDTIMEO.
-    pub(super) fn send(
+    fn send_all(
         &self,
         task: &Task,
         nonblocking: bool,
         source: &mut dyn Source,
         mut files: Vec<Arc<FileDescription>>,
     ) -> Result<usize, Errno> {
-        let deadline = self.deadline(1);
+        let deadline = self.common.deadline(Direction::Send);
         let mut done = 0;
         loop {
             let step = if nonblocking {
                 self.try_send(source, &mut files)
             } else {
-                wait::block_on(task, &self.waiters, Events::WRITABLE, deadline, || {
+                wait::block_on(task, &self.common.waiters, Events::WRITABLE, deadline, || {
                     self.try_send(source, &mut files)
                 })
             };
@@ -195,14 +172,6 @@ impl UnixSocket {
                 Err(error) => return Err(interruption(error, deadline)),
             }
         }
-    }
-
-    /// Sends SIGPIPE for EPIPE. Only streams do that.
-    pub(super) fn signal_broken_pipe(&self, task: &Task, sent: Result<usize, Errno>) -> Result<usize, Errno> {
-        if self.kind == Kind::Stream && sent.as_ref().is_err_and(|error| *error == Errno::EPIPE) {
-            signal::raise(task, Signal::SIGPIPE);
-        }
-        sent
     }
 
     /// Receives what is there; `peek` leaves it.
@@ -259,7 +228,7 @@ impl UnixSocket {
         }
         drop(queue);
         if !peek && let Some(peer) = self.peer() {
-            peer.waiters.wake(Events::WRITABLE);
+            peer.common.waiters.wake(Events::WRITABLE);
         }
         Ok(received)
     }
@@ -268,7 +237,7 @@ impl UnixSocket {
     ///
     /// # Errors
     /// EAGAIN, ECONNRESET; for a signal ERESTARTSYS, or EINTR with SO_RCVTIMEO.
-    pub(super) fn receive(
+    fn receive_some(
         &self,
         task: &Task,
         nonblocking: bool,
@@ -276,13 +245,13 @@ impl UnixSocket {
         peek: bool,
         all: bool,
     ) -> Result<Received, Errno> {
-        let deadline = self.deadline(0);
+        let deadline = self.common.deadline(Direction::Receive);
         let mut total = Received::default();
         loop {
             let step = if nonblocking {
                 self.try_receive(sink, peek)
             } else {
-                wait::block_on(task, &self.waiters, Events::READABLE, deadline, || {
+                wait::block_on(task, &self.common.waiters, Events::READABLE, deadline, || {
                     self.try_receive(sink, peek)
                 })
             };
@@ -302,9 +271,18 @@ impl UnixSocket {
             }
         }
     }
+}
 
-    /// shutdown(2).
-    pub(super) fn shut_down(&self, read: bool, write: bool) {
+impl Socket for UnixSocket {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn buffer_sizes(&self) -> [usize; 2] {
+        [BUFFER_SIZE; 2]
+    }
+
+    fn shut_down(&self, read: bool, write: bool) -> Result<(), Errno> {
         if read {
             self.received.lock().shut = true;
         }
@@ -312,46 +290,100 @@ impl UnixSocket {
             if write {
                 peer.received.lock().ended = true;
             }
-            peer.waiters.wake(Events::all());
+            peer.common.waiters.wake(Events::all());
         }
-        self.waiters.wake(Events::all());
+        self.common.waiters.wake(Events::all());
+        Ok(())
     }
 
-    /// SO_ERROR: the pending error, which is forgotten.
-    pub(super) fn take_error(&self) -> i32 {
+    fn local_address(&self) -> Vec<u8> {
+        Vec::from(family::UNIX.to_ne_bytes())
+    }
+
+    fn peer_address(&self) -> Result<Vec<u8>, Errno> {
+        Ok(self.local_address())
+    }
+
+    fn send(&self, task: &Task, message: Outgoing<'_>) -> Result<usize, Errno> {
+        if message.flags & !SEND_FLAGS != 0 {
+            return err!(EOPNOTSUPP);
+        }
+        if message.to.is_some() && self.kind != Kind::Datagram {
+            return err!(EISCONN);
+        }
+        if !message.control.is_empty() {
+            return err!(EINVAL);
+        }
+        self.send_all(task, message.nonblocking, message.source, message.files)
+    }
+
+    fn receive(
+        &self,
+        task: &Task,
+        sink: &mut dyn Sink,
+        flags: u32,
+        nonblocking: bool,
+    ) -> Result<Received, Errno> {
+        if flags & !RECEIVE_FLAGS != 0 {
+            return err!(EOPNOTSUPP);
+        }
+        let (peek, all) = (flags & msg::PEEK != 0, flags & msg::WAITALL != 0);
+        let mut received = self.receive_some(task, nonblocking, sink, peek, all)?;
+        if self.kind == Kind::Stream {
+            // Streams have no messages to cut off.
+            received.full = received.count;
+        }
+        Ok(received)
+    }
+
+    fn take_error(&self) -> i32 {
         let reset = core::mem::take(&mut self.received.lock().reset);
         if reset { i32::from(Errno::ECONNRESET.code()) } else { 0 }
     }
-}
 
-/// A wait with a timeout does not begin anew after a signal (signal(7)).
-fn interruption(error: Errno, deadline: Option<u64>) -> Errno {
-    if error == Errno::ERESTARTSYS && deadline.is_some() { Errno::EINTR.here() } else { error }
+    fn option(&self, level: u32, option: u32) -> Result<Vec<u8>, Errno> {
+        match (level, option) {
+            (SOL_SOCKET, so::PEERCRED) => Ok(Vec::from(self.peer_credentials.as_bytes())),
+            (SOL_SOCKET, _) => err!(ENOPROTOOPT),
+            _ => err!(EOPNOTSUPP),
+        }
+    }
+
+    fn set_option(&self, _task: &Task, level: u32, _option: u32, _value: &[u8]) -> Result<(), Errno> {
+        if level == SOL_SOCKET { err!(ENOPROTOOPT) } else { err!(EOPNOTSUPP) }
+    }
 }
 
 impl File for UnixSocket {
+    fn as_socket(&self) -> Option<&dyn Socket> {
+        Some(self)
+    }
+
     fn metadata(&self) -> Metadata {
-        self.inode.metadata()
+        self.common.inode.metadata()
     }
 
     fn inode(&self) -> Option<&InodeRef> {
-        Some(&self.inode)
+        Some(&self.common.inode)
     }
 
     fn name(&self) -> Vec<u8> {
-        anon::name(&self.inode)
+        anon::name(&self.common.inode)
     }
 
     fn wait_read(&self, task: &Task, nonblocking: bool, sink: &mut dyn Sink) -> Result<usize, Errno> {
         if sink.remaining() == 0 {
             return Ok(0);
         }
-        self.receive(task, nonblocking, sink, false, false).map(|received| received.count)
+        self.receive_some(task, nonblocking, sink, false, false).map(|received| received.count)
     }
 
     fn wait_write(&self, task: &Task, nonblocking: bool, source: &mut dyn Source) -> Result<usize, Errno> {
-        let sent = self.send(task, nonblocking, source, Vec::new());
-        self.signal_broken_pipe(task, sent)
+        let sent = self.send_all(task, nonblocking, source, Vec::new());
+        if self.kind == Kind::Stream && sent.as_ref().is_err_and(|error| *error == Errno::EPIPE) {
+            signal::raise(task, Signal::SIGPIPE);
+        }
+        sent
     }
 
     fn poll(&self) -> Events {
@@ -375,7 +407,7 @@ impl File for UnixSocket {
     }
 
     fn waiters(&self) -> Option<&Waiters> {
-        Some(&self.waiters)
+        Some(&self.common.waiters)
     }
 
     fn ioctl(&self, task: &Task, command: u32, argument: u64) -> Result<u64, Errno> {
@@ -400,7 +432,7 @@ impl Drop for UnixSocket {
             queue.ended |= self.kind != Kind::Datagram;
             queue.reset |= unread && self.kind != Kind::Datagram;
             drop(queue);
-            peer.waiters.wake(Events::all());
+            peer.common.waiters.wake(Events::all());
         }
     }
 }
@@ -470,7 +502,7 @@ mod tests {
     #[test]
     fn half_close() {
         let (a, b) = UnixSocket::pair(Kind::Stream, [0; 3]);
-        a.shut_down(false, true);
+        a.shut_down(false, true).unwrap();
         assert_eq!(send(&a, b"x"), Err(Errno::EPIPE));
         assert_eq!(receive(&b, 9).unwrap().0, b"");
         assert_eq!(send(&b, b"x"), Ok(1));

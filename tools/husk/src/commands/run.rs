@@ -92,7 +92,7 @@ pub(crate) struct RunOptions {
 #[derive(Args, Debug)]
 struct NetworkOptions {
     /// A network device: `user` (through the command, without any rights), `tap=NAME` (an interface of the host) or `none`, the
-    /// default as long as the kernel has no sockets. May be repeated; user comes first.
+    /// default so far. May be repeated; user comes first.
     #[arg(long, value_parser = parse_net,
         value_name = "user|none|tap=NAME[,ip=ADDR/BITS][,gateway=ADDR][,dns=ADDR][,mac=MAC][,queues=N]")]
     net: Vec<Net>,
