@@ -55,23 +55,34 @@ static void compete(int number, void (*prepare)(void))
 		pthread_join(threads[i], NULL);
 }
 
+/* A machine that is short of CPUs for itself shares them out as it likes for moments: so the shares are looked at a few times. */
+#define SHARES(number, prepare, condition, what)                      \
+	do {                                                          \
+		for (int i = 0; i < 6; i++) {                         \
+			compete(number, prepare);                     \
+			if (condition)                                \
+				break;                                \
+		}                                                     \
+		CHECK(condition, what);                               \
+	} while (0)
+
 static void alike(void)
 {
 }
 
 static void one_is_nice(void)
 {
-	CHECK_EQ(setpriority(PRIO_PROCESS, tids[1], 10), 0);
+	MUST(setpriority(PRIO_PROCESS, tids[1], 10));
 }
 
 static void one_is_idle(void)
 {
-	CHECK_EQ(policy(tids[1], IDLE, 0), 0);
+	MUST(policy(tids[1], IDLE, 0));
 }
 
 static void one_is_real_time(void)
 {
-	CHECK_EQ(policy(tids[1], FIFO, 10), 0);
+	MUST(policy(tids[1], FIFO, 10));
 }
 
 static void *where(void *cpu)
@@ -89,14 +100,11 @@ int main(void)
 	/* The one that watches comes first; with SCHED_RESET_ON_FORK the others do not inherit that. */
 	CHECK_EQ(policy(0, FIFO | 0x40000000, 50), 0);
 
-	compete(3, alike);
-	CHECK(counts[0] > counts[1] / 3 && counts[1] > counts[2] / 3 && counts[2] > counts[0] / 3, "equal shares");
-	compete(2, one_is_nice);
-	CHECK(counts[0] > 3 * counts[1] && counts[1] > 0, "a nice thread gets less, but something");
-	compete(2, one_is_idle);
-	CHECK(counts[0] > 10 * counts[1], "an idle one gets next to nothing");
-	compete(2, one_is_real_time);
-	CHECK(counts[1] > 3 * counts[0], "a real-time one comes first");
+	SHARES(3, alike,
+	       counts[0] > counts[1] / 3 && counts[1] > counts[2] / 3 && counts[2] > counts[0] / 3, "equal shares");
+	SHARES(2, one_is_nice, counts[0] > 3 * counts[1] && counts[1] > 0, "a nice thread gets less, but something");
+	SHARES(2, one_is_idle, counts[0] > 10 * counts[1], "an idle one gets next to nothing");
+	SHARES(2, one_is_real_time, counts[1] > 3 * counts[0], "a real-time one comes first");
 
 	CPU_ZERO(&set);
 	CPU_SET(0, &set);
