@@ -82,6 +82,8 @@ struct Case {
     needs: Option<String>,
     /// A signal to send on the way.
     interruption: Option<Interruption>,
+    /// The machine's name, if it matters.
+    hostname: Option<String>,
     #[serde(default = "default_memory")]
     memory: String,
     #[serde(default = "default_timeout")]
@@ -297,6 +299,9 @@ fn judge(options: &Options, husk: &Path, work: &Path, run: &Run) -> Result<Optio
     let mut in_husk = vm.command(&env, work);
     for add in &case.add {
         in_husk.arg("--add").arg(fill(add, work)?);
+    }
+    if let Some(name) = &case.hostname {
+        in_husk.arg("--hostname").arg(name);
     }
     in_husk.arg("--workdir").arg("/tmp").arg("--").args(&argv);
     let interruption = case.interruption.as_ref();
