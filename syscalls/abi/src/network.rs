@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Network {
     /// Network devices whose addresses are given, by Ethernet address. The others ask for theirs (DHCP, SLAAC).
     pub interfaces: Vec<Interface>,
-    /// Name servers, for /etc/resolv.conf if the image has none. If this is empty they are those of the DHCP server's answer.
+    /// Name servers, for /etc/resolv.conf if the image has none. (Those of a DHCP server's answer are not written there yet.)
     pub name_servers: Vec<IpAddr>,
     /// Names to be added to /etc/hosts.
     pub hosts: Vec<Host>,

@@ -14,6 +14,7 @@ use crate::network;
 use crate::wait::Events;
 use alloc::sync::Arc;
 use husk_abi::Errno;
+use husk_net::tcp::Shutdown;
 use husk_net::{Events as NetEvents, Family, Notify};
 use tcp::TcpFile;
 use udp::UdpFile;
@@ -42,6 +43,15 @@ impl InetSocket {
         let common = Arc::new(Common::new(domain, Kind::Datagram, super::calls::IPPROTO_UDP));
         let socket = stack.udp_socket(family_of(domain), common.inode.ino(), Arc::new(Waker(common.clone())));
         Ok(Arc::new(UdpFile::new(common, socket)))
+    }
+}
+
+/// What shutdown(2) closes.
+fn directions(read: bool, write: bool) -> Shutdown {
+    match (read, write) {
+        (true, false) => Shutdown::Read,
+        (false, true) => Shutdown::Write,
+        _ => Shutdown::Both,
     }
 }
 

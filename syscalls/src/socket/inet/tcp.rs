@@ -3,7 +3,7 @@
 use super::super::address;
 use super::super::common::Direction;
 use super::super::{Common, Kind, Outgoing, Received, Socket, family, interruption, msg};
-use super::{Waker, events_of, ioctl, tcp_options};
+use super::{Waker, directions, events_of, ioctl, tcp_options};
 use crate::file::{File, anon};
 use crate::signal::{self, Signal};
 use crate::task::Task;
@@ -14,7 +14,7 @@ use husk_abi::{Errno, err};
 use husk_fs::{InodeRef, Metadata, Sink, Source};
 use husk_machine::time::monotonic_ns;
 use husk_net::TcpSocket;
-use husk_net::tcp::{RecvFlags, Shutdown, State};
+use husk_net::tcp::{RecvFlags, State};
 
 /// Flags of send(2) that are understood. MSG_OOB is refused: there is no urgent data.
 const SEND_FLAGS: u32 = msg::DONTWAIT | msg::NOSIGNAL | msg::MORE | msg::EOR;
@@ -161,12 +161,7 @@ impl Socket for TcpFile {
     }
 
     fn shut_down(&self, read: bool, write: bool) -> Result<(), Errno> {
-        let how = match (read, write) {
-            (true, false) => Shutdown::Read,
-            (false, true) => Shutdown::Write,
-            _ => Shutdown::Both,
-        };
-        self.socket.shutdown(how, monotonic_ns())
+        self.socket.shutdown(directions(read, write), monotonic_ns())
     }
 
     fn local_address(&self) -> Vec<u8> {

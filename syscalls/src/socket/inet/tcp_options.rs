@@ -1,6 +1,8 @@
 //! getsockopt(2) and setsockopt(2) of TCP sockets (socket(7), tcp(7)).
 
+use super::super::calls::IPPROTO_TCP;
 use super::super::options::{SOL_SOCKET, int, number, so};
+use super::ip_options::{IPPROTO_IP, IPPROTO_IPV6};
 use super::tcp::TcpFile;
 use super::{ip_options, tcp_info};
 use crate::network;
@@ -30,10 +32,6 @@ mod tcp {
     pub(super) const USER_TIMEOUT: u32 = 18;
     pub(super) const NOTSENT_LOWAT: u32 = 25;
 }
-
-const IPPROTO_IP: u32 = 0;
-const IPPROTO_TCP: u32 = 6;
-const IPPROTO_IPV6: u32 = 41;
 
 const MILLISECOND: u64 = 1_000_000;
 /// Least SO_SNDBUF and SO_RCVBUF (SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF of Linux on x86-64).
@@ -127,7 +125,7 @@ pub(super) fn get(file: &TcpFile, level: u32, option: u32) -> Result<Vec<u8>, Er
             Ok(number(u32::try_from(options.not_sent_low_water).unwrap_or(u32::MAX) as i32))
         }
         (IPPROTO_TCP, _) => err!(ENOPROTOOPT),
-        (IPPROTO_IP, _) | (IPPROTO_IPV6, _) => {
+        (IPPROTO_IP | IPPROTO_IPV6, _) => {
             let ip = ip_options::Ip { ttl: options.ttl, tos: options.tos, v6_only: options.v6_only };
             ip.get(file.socket.family(), level, option)
         }

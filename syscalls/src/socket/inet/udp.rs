@@ -4,7 +4,7 @@ use super::super::address;
 use super::super::common::Direction;
 use super::super::{Common, Outgoing, Received, Socket, family, interruption, msg};
 use super::udp_options::{self, Told};
-use super::{events_of, ioctl};
+use super::{directions, events_of, ioctl};
 use crate::file::{File, anon};
 use crate::task::Task;
 use crate::wait::{self, Events, Waiters};
@@ -15,7 +15,6 @@ use husk_abi::{Errno, err};
 use husk_fs::{InodeRef, Metadata, Sink, Source};
 use husk_machine::time::monotonic_ns;
 use husk_net::UdpSocket;
-use husk_net::tcp::Shutdown;
 use husk_net::udp::Datagram;
 
 const SEND_FLAGS: u32 = msg::DONTWAIT | msg::NOSIGNAL | msg::EOR;
@@ -98,12 +97,7 @@ impl Socket for UdpFile {
     }
 
     fn shut_down(&self, read: bool, write: bool) -> Result<(), Errno> {
-        let how = match (read, write) {
-            (true, false) => Shutdown::Read,
-            (false, true) => Shutdown::Write,
-            _ => Shutdown::Both,
-        };
-        self.socket.shutdown(how, monotonic_ns())
+        self.socket.shutdown(directions(read, write), monotonic_ns())
     }
 
     fn local_address(&self) -> Vec<u8> {
